@@ -1,0 +1,172 @@
+package socket
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/devops-insights/devops-insights/socket/socketio"
+	"github.com/devops-insights/devops-insights/store"
+)
+
+// Reader answers the dashboards' questions.
+type Reader interface {
+	Latest(ctx context.Context, api, source string) (store.Metric, error)
+	AllLatest(ctx context.Context, api string) ([]store.Metric, error)
+	History(ctx context.Context, q store.Query) ([]store.Metric, error)
+}
+
+// Options configures a Hub.
+type Options struct {
+	// API is the upstream's name in lower case. Required.
+	API string
+	// Reader answers metrics:get and metrics:getHistory. Required.
+	Reader Reader
+	// HistoryLimit is the number of rows where a dashboard names none. Zero: 100.
+	HistoryLimit int
+	// HistoryMax bounds the number of rows of one answer. Zero: 1000.
+	HistoryMax int
+	// Timeout bounds one question to the Reader. Zero: 10 s.
+	Timeout time.Duration
+	// Logger receives one line for each failed question. Required.
+	Logger logrus.FieldLogger
+	// Now is the clock. Nil: time.Now.
+	Now func() time.Time
+}
+
+// Hub serves the dashboards of one namespace.
+type Hub struct {
+	Options
+	namespace *socketio.Namespace
+}
+
+// NewHub answers the dashboards that connect to the namespace.
+func NewHub(namespace *socketio.Namespace, o Options) *Hub {
+	if o.HistoryLimit <= 0 {
+		o.HistoryLimit = 100
+	}
+	if o.HistoryMax <= 0 {
+		o.HistoryMax = 1000
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 10 * time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	h := &Hub{Options: o, namespace: namespace}
+	namespace.OnConnect(h.connect)
+	return h
+}
+
+// Publish sends a change to the dashboards of its region that are connected
+// to this process.
+func (h *Hub) Publish(c store.Change) error {
+	room := Room(c.API, c.Source)
+	return h.namespace.To(room).Local().Newest(room).Emit(EventUpdate, update(c, h.Now()))
+}
+
+// PublishFailure tells the dashboards of a region that its poll failed.
+func (h *Hub) PublishFailure(f Failure) error {
+	room := Room(f.API, f.Source)
+	return h.namespace.To(room).Newest(room+":error").Emit(EventFailure, failure(f, h.Now()))
+}
+
+func (h *Hub) connect(s *socketio.Socket) {
+	log := h.Logger.WithFields(logrus.Fields{"socket": s.ID(), "remote": s.Request().RemoteAddr})
+	log.Debug("a dashboard connected")
+	s.OnDisconnect(func(reason string) { log.WithField("reason", reason).Debug("a dashboard disconnected") })
+	on := func(event string, answer func(context.Context, *socketio.Socket, request) error) {
+		s.On(event, func(args socketio.Args, _ socketio.Acknowledge) {
+			ctx, cancel := context.WithTimeout(context.Background(), h.Timeout)
+			defer cancel()
+			err := answer(ctx, s, parseRequest(args.Raw(0)))
+			if err != nil && !errors.Is(err, socketio.ErrDisconnected) {
+				log.WithError(err).WithField("event", event).Warn("an event could not be answered")
+			}
+		})
+	}
+	on(EventGet, h.get)
+	on(EventSubscribe, h.subscribe)
+	on(EventUnsubscribe, h.unsubscribe)
+	on(EventGetHistory, h.getHistory)
+}
+
+// known returns the region in lower case and whether it is one of the six.
+func known(source string) (string, bool) {
+	source = strings.ToLower(source)
+	return source, slices.Contains(Regions(), source)
+}
+
+func (h *Hub) get(ctx context.Context, s *socketio.Socket, r request) error {
+	source, err := r.source()
+	if err != nil {
+		return s.Emit(EventError, refusal(messageGetFailed))
+	}
+	if source == "" {
+		all, err := h.Reader.AllLatest(ctx, h.API)
+		if err != nil {
+			return errors.Join(err, s.Emit(EventError, refusal(messageGetFailed)))
+		}
+		return s.Emit(EventData, dataOfAll(h.API, all))
+	}
+	region, ok := known(source)
+	if !ok {
+		return s.Emit(EventError, invalidSource())
+	}
+	m, err := h.Reader.Latest(ctx, h.API, region)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return s.Emit(EventError, refusal(messageNoData))
+	case err != nil:
+		return errors.Join(err, s.Emit(EventError, refusal(messageGetFailed)))
+	}
+	return s.Emit(EventData, dataOfOne(m))
+}
+
+func (h *Hub) subscribe(_ context.Context, s *socketio.Socket, r request) error {
+	source, err := r.source()
+	region, ok := known(source)
+	if err != nil || !ok {
+		return s.Emit(EventRefused, invalidSource())
+	}
+	s.Join(Room(h.API, region))
+	return nil
+}
+
+func (h *Hub) unsubscribe(_ context.Context, s *socketio.Socket, r request) error {
+	source, err := r.source()
+	if region, ok := known(source); err == nil && ok {
+		s.Leave(Room(h.API, region))
+	}
+	return nil
+}
+
+func (h *Hub) getHistory(ctx context.Context, s *socketio.Socket, r request) error {
+	source, err := r.source()
+	if err != nil {
+		return s.Emit(EventError, refusal(messageHistoryFailed))
+	}
+	q := store.Query{API: h.API, Limit: r.limit(h.HistoryLimit, h.HistoryMax)}
+	if source != "" {
+		var ok bool
+		if q.Source, ok = known(source); !ok {
+			return s.Emit(EventError, invalidSource())
+		}
+	}
+	var fromErr, toErr error
+	q.From, fromErr = r.time("from")
+	q.To, toErr = r.time("to")
+	if fromErr != nil || toErr != nil {
+		return s.Emit(EventError, refusal(messageHistoryFailed))
+	}
+	items, err := h.Reader.History(ctx, q)
+	if err != nil {
+		return errors.Join(err, s.Emit(EventError, refusal(messageHistoryFailed)))
+	}
+	return s.Emit(EventHistory, history(h.API, source, items))
+}

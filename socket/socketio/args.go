@@ -1,0 +1,161 @@
+package socketio
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// Args are the arguments of an event or acknowledgement, still in JSON, with
+// the binary parts beside them.
+type Args struct {
+	raw         []json.RawMessage
+	attachments [][]byte
+}
+
+func decodeArgs(p *Packet) (Args, error) {
+	var raw []json.RawMessage
+	if err := json.Unmarshal(p.Data, &raw); err != nil {
+		return Args{}, err
+	}
+	return Args{raw: raw, attachments: p.Attachments}, nil
+}
+
+// Len returns the number of arguments.
+func (a Args) Len() int { return len(a.raw) }
+
+// Raw returns argument i as JSON text, or nil if there is none. Binary parts
+// stand in it as placeholders.
+func (a Args) Raw(i int) json.RawMessage {
+	if i < 0 || i >= len(a.raw) {
+		return nil
+	}
+	return a.raw[i]
+}
+
+// Decode stores argument i in v, as json.Unmarshal does. A missing argument
+// is an error.
+func (a Args) Decode(i int, v any) error {
+	raw := a.Raw(i)
+	if raw == nil {
+		return fmt.Errorf("argument %d is missing: there are %d", i, a.Len())
+	}
+	return json.Unmarshal(raw, v)
+}
+
+// Value returns argument i as a Go value with binary parts as []byte, in any
+// depth, objects as map[string]any and numbers as json.Number.
+func (a Args) Value(i int) (any, error) {
+	raw := a.Raw(i)
+	if raw == nil {
+		return nil, fmt.Errorf("argument %d is missing: there are %d", i, a.Len())
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return nil, err
+	}
+	return a.restore(v)
+}
+
+var errPlaceholder = errors.New("a placeholder names a binary part that did not come")
+
+func (a Args) restore(v any) (any, error) {
+	var err error
+	switch t := v.(type) {
+	case map[string]any:
+		if is, _ := t["_placeholder"].(bool); is {
+			num, ok := t["num"].(json.Number)
+			n, convErr := num.Int64()
+			if !ok || convErr != nil || n < 0 || n >= int64(len(a.attachments)) {
+				return nil, errPlaceholder
+			}
+			return a.attachments[n], nil
+		}
+		for k, e := range t {
+			if t[k], err = a.restore(e); err != nil {
+				return nil, err
+			}
+		}
+	case []any:
+		for i, e := range t {
+			if t[i], err = a.restore(e); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return v, nil
+}
+
+// encodeArgs writes values as a JSON array. A json.RawMessage is passed
+// through as it is; []byte in the values themselves, in []any and in
+// map[string]any becomes an attachment.
+func encodeArgs(values ...any) (json.RawMessage, [][]byte, error) {
+	var attachments [][]byte
+	b := []byte{'['}
+	for i, v := range values {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		if raw, ok := v.(json.RawMessage); ok && len(raw) > 0 {
+			b = append(b, raw...)
+			continue
+		}
+		one, err := encodeJSON(extract(v, &attachments))
+		if err != nil {
+			return nil, nil, fmt.Errorf("argument %d cannot be sent: %w", i, err)
+		}
+		b = append(b, one...)
+	}
+	return append(b, ']'), attachments, nil
+}
+
+func extract(v any, into *[][]byte) any {
+	switch t := v.(type) {
+	case []byte:
+		*into = append(*into, t)
+		return struct {
+			Placeholder bool `json:"_placeholder"`
+			Num         int  `json:"num"`
+		}{true, len(*into) - 1}
+	case []any:
+		out := make([]any, len(t))
+		for i, e := range t {
+			out[i] = extract(e, into)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(t))
+		for k, e := range t {
+			out[k] = extract(e, into)
+		}
+		return out
+	}
+	return v
+}
+
+// encodeJSON leaves <, > and & as they are, as JavaScript does.
+func encodeJSON(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	e := json.NewEncoder(&buf)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(buf.Bytes(), []byte{'\n'}), nil
+}
+
+// eventPacket makes the packet of an event.
+func eventPacket(namespace, event string, values []any) (*Packet, error) {
+	data, attachments, err := encodeArgs(append([]any{event}, values...)...)
+	if err != nil {
+		return nil, err
+	}
+	p := &Packet{Type: Event, Namespace: namespace, Data: data, Attachments: attachments}
+	if len(attachments) > 0 {
+		p.Type = BinaryEvent
+	}
+	return p, nil
+}

@@ -1,0 +1,152 @@
+package socketio
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/devops-insights/devops-insights/socket/engineio"
+)
+
+// PacketType is the first character of a Socket.IO packet (protocol v5).
+type PacketType byte
+
+// The packet types of protocol v5.
+const (
+	Connect PacketType = iota
+	Disconnect
+	Event
+	Ack
+	ConnectError
+	BinaryEvent
+	BinaryAck
+)
+
+// maxAttachments bounds how many binary parts one packet may announce.
+const maxAttachments = 1000
+
+// Packet is one Socket.IO packet. Data is JSON text; in the binary types it
+// holds placeholders for the Attachments.
+type Packet struct {
+	Type        PacketType
+	Namespace   string // begins with "/"
+	ID          *uint64
+	Data        json.RawMessage
+	Attachments [][]byte
+
+	expected int // attachments announced by a decoded packet
+}
+
+// Encode returns the Engine.IO messages of the packet: one text message and
+// one binary message for each attachment.
+func (p *Packet) Encode() []*engineio.Message { return p.encode("") }
+
+func (p *Packet) encode(key string) []*engineio.Message {
+	b := make([]byte, 0, len(p.Data)+len(p.Namespace)+16)
+	b = append(b, '0'+byte(p.Type))
+	if p.Type == BinaryEvent || p.Type == BinaryAck {
+		b = strconv.AppendInt(b, int64(len(p.Attachments)), 10)
+		b = append(b, '-')
+	}
+	if p.Namespace != "" && p.Namespace != "/" {
+		b = append(append(b, p.Namespace...), ',')
+	}
+	if p.ID != nil {
+		b = strconv.AppendUint(b, *p.ID, 10)
+	}
+	text := engineio.NewText(append(b, p.Data...))
+	messages := []*engineio.Message{text}
+	for _, a := range p.Attachments {
+		messages = append(messages, engineio.NewBinary(a))
+	}
+	if len(messages) == 1 {
+		text.Key = key
+	}
+	return messages
+}
+
+var (
+	errEmpty   = errors.New("an empty packet: the first character must be the packet type")
+	errPayload = errors.New("the payload does not fit the packet type")
+)
+
+// DecodePacket reads the text part of a packet. The result aliases b.
+func DecodePacket(b []byte) (*Packet, error) {
+	if len(b) == 0 {
+		return nil, errEmpty
+	}
+	if b[0] < '0' || b[0] > '6' {
+		return nil, fmt.Errorf("packet type %q is unknown: allowed are 0 to 6", b[0])
+	}
+	p := &Packet{Type: PacketType(b[0] - '0'), Namespace: "/"}
+	b = b[1:]
+	if p.Type == BinaryEvent || p.Type == BinaryAck {
+		count, rest, found := bytes.Cut(b, []byte{'-'})
+		n, err := strconv.ParseUint(string(count), 10, 31)
+		if !found || err != nil || n > maxAttachments {
+			return nil, fmt.Errorf("a binary packet must announce 0 to %d attachments, then a hyphen", maxAttachments)
+		}
+		p.expected, b = int(n), rest
+	}
+	if len(b) > 0 && b[0] == '/' {
+		name, rest, found := bytes.Cut(b, []byte{','})
+		p.Namespace, b = string(name), rest
+		if !found {
+			b = nil
+		}
+	}
+	digits := 0
+	for digits < len(b) && b[digits] >= '0' && b[digits] <= '9' {
+		digits++
+	}
+	if digits > 0 {
+		id, err := strconv.ParseUint(string(b[:digits]), 10, 63)
+		if err != nil {
+			return nil, fmt.Errorf("acknowledgement id out of range: %w", err)
+		}
+		p.ID, b = &id, b[digits:]
+	}
+	p.Data = b
+	return p, p.check()
+}
+
+// check refuses what the protocol does not allow, as the Node parser does.
+func (p *Packet) check() error {
+	if len(p.Data) > 0 && !json.Valid(p.Data) {
+		return errors.New("the payload is not JSON")
+	}
+	first := byte(0)
+	if len(p.Data) > 0 {
+		first = bytes.TrimLeft(p.Data, " \t\r\n")[0]
+	}
+	switch p.Type {
+	case Connect:
+		if first != 0 && first != '{' {
+			return errPayload
+		}
+	case Disconnect:
+		if first != 0 {
+			return errPayload
+		}
+	case ConnectError:
+		if first != '{' && first != '"' {
+			return errPayload
+		}
+	default:
+		if first != '[' {
+			return errPayload
+		}
+	}
+	return nil
+}
+
+// reserved are the event names that a client must not send.
+func reserved(event string) bool {
+	switch event {
+	case "connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener":
+		return true
+	}
+	return false
+}
