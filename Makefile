@@ -1,0 +1,24 @@
+# The commands a person needs; each says what it lacks.
+GO ?= go
+RACE_FLAG := $(if $(RACE),-race,)
+VERSION ?= 1.0.0
+
+.PHONY: run test lint bench build deps
+
+run: ## the server with the embedded store and the simulated upstream
+	$(GO) run ./cmd/devops-insights
+
+build: ## a static binary in bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/devops-insights ./cmd/devops-insights
+
+deps: ## what the tests need beside Go: Node clients, Chromium
+	./scripts/test-deps.sh
+
+test: deps ## every suite; RACE=1 with the race detector
+	$(GO) test $(RACE_FLAG) -timeout 20m ./...
+
+lint: ## formatting, vet, static analysis, known vulnerabilities
+	./scripts/lint.sh
+
+bench: ## micro-benchmarks, ready for benchstat
+	$(GO) test -run '^$$' -bench . -benchmem ./...

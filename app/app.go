@@ -1,0 +1,291 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/devops-insights/devops-insights/poller"
+	"github.com/devops-insights/devops-insights/poller/simulator"
+	"github.com/devops-insights/devops-insights/socket"
+	"github.com/devops-insights/devops-insights/socket/engineio"
+	"github.com/devops-insights/devops-insights/socket/socketio"
+	"github.com/devops-insights/devops-insights/store"
+	"github.com/devops-insights/devops-insights/store/boltstore"
+)
+
+// Options is what New needs.
+type Options struct {
+	Config Config
+	// Logger receives structured lines. Nil: they are discarded.
+	Logger *logrus.Logger
+	// Version is shown by /api/v1/info. Empty: "1.0.0", as the Node backend says.
+	Version string
+	// PingInterval and PingTimeout override the heartbeat where positive.
+	PingInterval, PingTimeout time.Duration
+}
+
+// App is the running program.
+type App struct {
+	opts     Options
+	log      *logrus.Logger
+	started  time.Time
+	listener net.Listener
+	store    store.Store
+	poller   *poller.Poller
+	sockets  *socketio.Server
+	ready    atomic.Bool
+	failed   chan error // a part that ended on its own
+
+	stopOnce sync.Once
+	stopErr  error
+	cleanups []cleanup
+}
+
+type cleanup struct {
+	name string
+	run  func(context.Context) error
+}
+
+// onStop registers what undoes a step; Stop runs the steps last in, first out.
+func (a *App) onStop(name string, run func(context.Context) error) {
+	a.cleanups = append(a.cleanups, cleanup{name, run})
+}
+
+// New starts everything and returns when the server accepts connections. On an
+// error nothing is left running. It is one straight line on purpose: the order
+// of the steps is the order of the shutdown, reversed.
+func New(ctx context.Context, opts Options) (a *App, err error) {
+	a = &App{opts: opts, log: opts.Logger, started: time.Now(), failed: make(chan error, 4)}
+	if a.log == nil {
+		a.log = logrus.New()
+		a.log.SetOutput(discard{})
+	}
+	if a.opts.Version == "" {
+		a.opts.Version = "1.0.0"
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Stop())
+		}
+	}()
+	c := opts.Config
+
+	if err := os.MkdirAll(c.DataDir, 0o750); err != nil {
+		return nil, fmt.Errorf("DATA_DIR=%s cannot be made: %w", c.DataDir, err)
+	}
+	db, err := boltstore.Open(boltstore.Options{
+		Path: filepath.Join(c.DataDir, "devops-insights.db"), Retention: c.Retention, Logger: a.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.store = db
+	a.onStop("store", func(context.Context) error { return db.Close() })
+
+	a.sockets = socketio.NewServer(socketio.Options{
+		Engine: engineio.Options{
+			PingInterval: opts.PingInterval, PingTimeout: opts.PingTimeout,
+			AllowOrigin: allowOrigin(c.ClientURL),
+		},
+		Logf: a.log.Debugf,
+	})
+	hub := socket.NewHub(a.sockets.Of("/"), socket.Options{
+		API: c.API(), Reader: db, HistoryMax: c.HistoryMax, Logger: a.log,
+	})
+	if err := a.follow(hub); err != nil {
+		return nil, err
+	}
+	if err := a.listen(ctx); err != nil {
+		return nil, err
+	}
+	a.onStop("dashboards", a.sockets.Close)
+	if err := a.poll(ctx, hub); err != nil {
+		return nil, err
+	}
+	a.ready.Store(true)
+	a.log.WithFields(logrus.Fields{"addr": a.Addr(), "api": c.API(), "simulated": c.Simulated(), "store": "embedded"}).
+		Info("ready: dashboards can connect")
+	return a, nil
+}
+
+// follow hands every change of the store to the dashboards of this process.
+func (a *App) follow(hub *socket.Hub) error {
+	watching := make(chan struct{})
+	a.background("change feed", func(ctx context.Context) error {
+		return a.store.Watch(ctx, func() { close(watching) }, func(_ context.Context, c store.Change) error {
+			if err := hub.Publish(c); err != nil {
+				a.log.WithError(err).WithField("source", c.Source).Error("a change could not be sent")
+			}
+			return nil
+		})
+	})
+	select {
+	case <-watching:
+		return nil
+	case err := <-a.failed:
+		return err
+	}
+}
+
+// poll starts the upstream's poller, and the simulator where there is none.
+func (a *App) poll(ctx context.Context, hub *socket.Hub) error {
+	c := a.opts.Config
+	template := c.UpstreamURL
+	if c.Simulated() {
+		url, stop, err := simulator.New(simulator.Options{}).Start(ctx)
+		if err != nil {
+			return fmt.Errorf("the simulated upstream cannot start: %w", err)
+		}
+		a.onStop("simulator", stop)
+		template = simulator.URLTemplate(url)
+		a.log.WithField("url", url).Warn("no upstream is configured: a simulated one is polled; set EXTERNAL_API_NAME or UPSTREAM_URL for real data")
+	}
+	header, err := c.headers()
+	if err != nil {
+		return err
+	}
+	upstream, err := poller.NewHTTP(poller.HTTPOptions{URLTemplate: template, Header: header})
+	if err != nil {
+		return err
+	}
+	intervals, err := c.intervals()
+	if err != nil {
+		return err
+	}
+	var targets []poller.Target
+	for _, region := range socket.Regions() {
+		targets = append(targets, poller.Target{
+			API: c.API(), Source: region, Fetch: upstream.Source(c.API(), region), Interval: intervals[region],
+		})
+	}
+	interval := c.PollInterval
+	if c.Simulated() && interval == DefaultConfig().PollInterval {
+		// The stand-in changes every few seconds; a fresh machine should show it.
+		interval = 4 * time.Second
+	}
+	a.poller, err = poller.New(poller.Options{
+		Targets: targets, Saver: a.store, Interval: interval, Timeout: c.PollTimeout, Logger: a.log,
+		OnFailure: func(_ context.Context, f poller.Failure) {
+			err := hub.PublishFailure(socket.Failure{
+				API: f.API, Source: f.Source, Error: f.Err.Error(), HTTPStatus: f.HTTPStatus, Code: f.Code,
+			})
+			if err != nil {
+				a.log.WithError(err).Error("a failure could not be sent")
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	a.background("poller", a.poller.Run)
+	return nil
+}
+
+// background runs a part until its cleanup cancels it and waits for its end.
+func (a *App) background(name string, run func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		if err := run(ctx); err != nil && ctx.Err() == nil {
+			a.failed <- fmt.Errorf("%s ended: %w", name, err)
+		}
+	}()
+	a.onStop(name, func(stop context.Context) error {
+		cancel()
+		select {
+		case <-over:
+			return nil
+		case <-stop.Done():
+			return stop.Err()
+		}
+	})
+}
+
+// Addr returns the address that dashboards connect to, with the real port.
+func (a *App) Addr() string { return a.listener.Addr().String() }
+
+// Run waits until ctx ends or a part fails, and stops everything.
+func (a *App) Run(ctx context.Context) error {
+	var failure error
+	select {
+	case <-ctx.Done():
+	case failure = <-a.failed:
+		a.log.WithError(failure).Error("a part ended on its own")
+	}
+	return errors.Join(failure, a.Stop())
+}
+
+// Stop takes everything down: not ready, no more polling, the dashboards'
+// connections closed so that they reconnect elsewhere, then the listener and
+// the store. It is bounded by the drain timeout, and the second call returns
+// the first one's result.
+func (a *App) Stop() error {
+	a.stopOnce.Do(func() {
+		a.ready.Store(false)
+		ctx, cancel := context.WithTimeout(context.Background(), max(a.opts.Config.DrainTimeout, time.Second))
+		defer cancel()
+		for i := len(a.cleanups) - 1; i >= 0; i-- {
+			step := a.cleanups[i]
+			if err := step.run(ctx); err != nil {
+				a.log.WithError(err).WithField("step", step.name).Error("a step of the shutdown failed")
+				a.stopErr = errors.Join(a.stopErr, fmt.Errorf("%s: %w", step.name, err))
+			}
+		}
+		a.log.Info("stopped")
+	})
+	return a.stopErr
+}
+
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// listen serves HTTP on the dashboards' address, and on the internal one.
+func (a *App) listen(ctx context.Context) error {
+	c := a.opts.Config
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(c.Host, fmt.Sprint(c.Port)))
+	if err != nil {
+		return fmt.Errorf("SERVER_PORT=%d cannot be used: %w", c.Port, err)
+	}
+	a.listener = l
+	a.serve("http", l, a.routes())
+	if c.InternalAddr == "" {
+		return nil
+	}
+	internal, err := new(net.ListenConfig).Listen(ctx, "tcp", c.InternalAddr)
+	if err != nil {
+		return fmt.Errorf("INTERNAL_ADDR=%s cannot be used: %w", c.InternalAddr, err)
+	}
+	a.serve("internal http", internal, a.internalRoutes())
+	return nil
+}
+
+func (a *App) serve(name string, l net.Listener, h http.Handler) {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			a.failed <- fmt.Errorf("%s ended: %w", name, err)
+		}
+	}()
+	a.onStop(name, func(ctx context.Context) error {
+		err := server.Shutdown(ctx)
+		if err != nil {
+			err = errors.Join(err, server.Close())
+		}
+		<-over
+		return err
+	})
+}

@@ -1,0 +1,259 @@
+// Package poller fetches one sample per region on a schedule, notices by the
+// store's answer whether it changed, and reports failures. A Source is a
+// function, so that another kind of upstream touches nothing here. It never
+// knows who listens.
+package poller
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/devops-insights/devops-insights/store"
+)
+
+// Source fetches one sample of one region: compact JSON text. Its errors are
+// best of type *Error.
+type Source func(ctx context.Context) (json.RawMessage, error)
+
+// Target is one region to poll.
+type Target struct {
+	// API and Source name the sample in the store, both in lower case.
+	API, Source string
+	// Fetch fetches it.
+	Fetch Source
+	// Interval is the time between two polls. Zero: Options.Interval.
+	Interval time.Duration
+}
+
+// Saver is what the poller needs of a store.
+type Saver interface {
+	Save(ctx context.Context, s store.Sample) (changed bool, err error)
+}
+
+// Failure is a poll that brought no value; the last good one stays.
+type Failure struct {
+	API, Source string
+	Err         error
+	Class       Class
+	// HTTPStatus is the upstream's status, 0 without an answer.
+	HTTPStatus int
+	// Code is a short code such as ECONNREFUSED, empty without one.
+	Code string
+	// At is when the poll ended.
+	At time.Time
+	// Consecutive counts the failures since the last good poll, this one too.
+	Consecutive int
+}
+
+// Options configures a Poller. Targets and Saver are required.
+type Options struct {
+	Targets []Target
+	Saver   Saver
+	// Interval is the time between two polls of a region. Zero: 30 s.
+	Interval time.Duration
+	// Timeout bounds one poll with its retries. Zero, and at most: 80 % of the
+	// region's interval.
+	Timeout time.Duration
+	// Jitter is the share of the interval by which a poll may come earlier or
+	// later. Zero: 0.05; negative: none.
+	Jitter float64
+	// StartWithin spreads the first polls. Zero: 2 s, at most the interval.
+	StartWithin time.Duration
+	// OnFailure hears of every failed poll. Nil: nobody does.
+	OnFailure func(context.Context, Failure)
+	// Logger receives one line where a region begins to fail, fails in another
+	// way, or recovers. Nil: discarded.
+	Logger logrus.FieldLogger
+	// Now is the clock of the samples. Nil: time.Now.
+	Now func() time.Time
+}
+
+// Poller polls its targets while Run runs.
+type Poller struct {
+	opts Options
+
+	mu     sync.Mutex
+	status []Status
+}
+
+// Status is what is known of one target.
+type Status struct {
+	API, Source         string
+	LastAttempt, LastOK time.Time
+	// LastError is empty while the target answers.
+	LastError string
+	// Consecutive counts the failures since the last good poll.
+	Consecutive int
+	class       Class
+}
+
+// New checks the options; an error says which one, its value and what is
+// allowed.
+func New(o Options) (*Poller, error) {
+	if o.Interval == 0 {
+		o.Interval = 30 * time.Second
+	}
+	if o.Interval < 0 {
+		return nil, fmt.Errorf("poller: the interval %s is negative", o.Interval)
+	}
+	if o.Jitter == 0 {
+		o.Jitter = 0.05
+	}
+	if o.Jitter > 0.5 {
+		return nil, fmt.Errorf("poller: a jitter of %g is too much: up to 0.5 of the interval is allowed", o.Jitter)
+	}
+	if o.StartWithin <= 0 {
+		o.StartWithin = 2 * time.Second
+	}
+	if o.Saver == nil {
+		return nil, errors.New("poller: a Saver is required")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		silent := logrus.New()
+		silent.SetLevel(logrus.PanicLevel)
+		o.Logger = silent
+	}
+	p := &Poller{opts: o}
+	for i, t := range o.Targets {
+		if t.Fetch == nil || t.API == "" || t.Source == "" {
+			return nil, fmt.Errorf("poller: target %d needs an API, a Source and a Fetch function", i)
+		}
+		p.status = append(p.status, Status{API: t.API, Source: t.Source})
+	}
+	return p, nil
+}
+
+// Run polls until ctx ends and every poll under way has stopped. It returns
+// nil: being told to stop is no failure.
+func (p *Poller) Run(ctx context.Context) error {
+	var work sync.WaitGroup
+	for i, t := range p.opts.Targets {
+		work.Go(func() { p.follow(ctx, i, t) })
+	}
+	work.Wait()
+	return nil
+}
+
+// Status returns what is known of every target, in the order of Targets.
+func (p *Poller) Status() []Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]Status(nil), p.status...)
+}
+
+// follow is one target's schedule: one goroutine, so never two polls at once.
+func (p *Poller) follow(ctx context.Context, i int, t Target) {
+	interval := t.Interval
+	if interval <= 0 {
+		interval = p.opts.Interval
+	}
+	timer := time.NewTimer(startDelay(t, min(interval, p.opts.StartWithin)))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		began := time.Now()
+		err := p.poll(ctx, i, t, p.timeout(interval))
+		if ctx.Err() != nil {
+			return
+		}
+		wait := interval - time.Since(began)
+		if p.opts.Jitter > 0 {
+			wait += time.Duration((rand.Float64()*2 - 1) * p.opts.Jitter * float64(interval))
+		}
+		if later := retryAfter(err); later > wait {
+			wait = min(later, 10*interval)
+		}
+		timer.Reset(max(wait, interval/10))
+	}
+}
+
+func (p *Poller) timeout(interval time.Duration) time.Duration {
+	most := interval * 8 / 10
+	if p.opts.Timeout > 0 {
+		return min(p.opts.Timeout, most)
+	}
+	return most
+}
+
+// startDelay spreads the targets by their names, so that restarts and several
+// instances do not bunch.
+func startDelay(t Target, within time.Duration) time.Duration {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(t.API + "\x00" + t.Source))
+	return time.Duration(float64(h.Sum32()) / (1 << 32) * float64(within))
+}
+
+func (p *Poller) poll(ctx context.Context, i int, t Target, timeout time.Duration) error {
+	bounded, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	data, err := fetch(bounded, t.Fetch)
+	if err == nil {
+		_, err = p.opts.Saver.Save(bounded, store.Sample{API: t.API, Source: t.Source, Data: data, At: p.opts.Now()})
+		if err != nil {
+			err = &Error{Class: ClassStore, Err: fmt.Errorf("the value could not be stored: %w", err)}
+		}
+	}
+	if ctx.Err() != nil {
+		return err // the poller stops; that is not the upstream's failure
+	}
+	p.report(ctx, i, t, err)
+	return err
+}
+
+// fetch turns a panic of one source into that source's failure.
+func fetch(ctx context.Context, source Source) (data json.RawMessage, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &Error{Class: ClassPanic, Err: fmt.Errorf("the source panicked: %v\n%s", v, debug.Stack())}
+		}
+	}()
+	return source(ctx)
+}
+
+func (p *Poller) report(ctx context.Context, i int, t Target, err error) {
+	now := p.opts.Now()
+	log := p.opts.Logger.WithFields(logrus.Fields{"api": t.API, "source": t.Source})
+	p.mu.Lock()
+	s := &p.status[i]
+	before, class := s.Consecutive, s.class
+	s.LastAttempt = now
+	if err == nil {
+		s.LastOK, s.LastError, s.Consecutive, s.class = now, "", 0, ""
+		p.mu.Unlock()
+		if before > 0 {
+			log.WithField("failures", before).Info("the upstream answers again")
+		}
+		return
+	}
+	e := asError(err)
+	s.LastError, s.Consecutive, s.class = e.Error(), before+1, e.Class
+	p.mu.Unlock()
+	line := log.WithFields(logrus.Fields{"class": e.Class, "failures": before + 1, "status": e.HTTPStatus, "code": e.Code})
+	if before == 0 || class != e.Class {
+		line.WithError(e).Warn("a poll failed; the last good value is still served")
+	} else {
+		line.WithError(e).Debug("a poll failed again")
+	}
+	if p.opts.OnFailure != nil {
+		p.opts.OnFailure(ctx, Failure{
+			API: t.API, Source: t.Source, Err: e, Class: e.Class, HTTPStatus: e.HTTPStatus, Code: e.Code,
+			At: now, Consecutive: before + 1,
+		})
+	}
+}
