@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -10,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gin-contrib/gzip"
 	"github.com/gin-gonic/gin"
+	"github.com/klauspost/compress/gzhttp"
 
 	"github.com/devops-insights/devops-insights/app/page"
 )
@@ -21,7 +22,7 @@ const socketPath = "/socket.io/"
 
 // routes returns the handler of the dashboards' address.
 func (a *App) routes() http.Handler {
-	api := a.router()
+	api := gzhttp.GzipHandler(a.router()) // from 1 KB on, as Express has it
 	builtin := page.Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
@@ -83,7 +84,7 @@ func (a *App) router() http.Handler {
 		if allow != "" {
 			c.Header("Access-Control-Allow-Origin", allow)
 		}
-	}, gzip.Gzip(gzip.DefaultCompression, gzip.WithMinLength(1024)))
+	})
 	get := func(path string, h gin.HandlerFunc) {
 		r.GET(path, h)
 		r.HEAD(path, h)
@@ -127,20 +128,25 @@ func allowOrigin(clientURL string) func(string) (string, bool) {
 	}
 }
 
+// writeJSON writes v as JavaScript would: compact, with <, > and & as they are.
 func writeJSON(w http.ResponseWriter, status int, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
-		status, body = http.StatusInternalServerError, []byte(`{"error":"Internal server error"}`)
+	var body bytes.Buffer
+	e := json.NewEncoder(&body)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		status = http.StatusInternalServerError
+		body.Reset()
+		body.WriteString(`{"error":"Internal server error"}`)
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(body)
+	_, _ = w.Write(bytes.TrimSuffix(body.Bytes(), []byte{'\n'}))
 }
 
 // health answers with the keys in the recorded order.
 func (a *App) health(c *gin.Context) {
 	now := time.Now()
-	c.PureJSON(http.StatusOK, struct {
+	writeJSON(c.Writer, http.StatusOK, struct {
 		Status    string  `json:"status"`
 		Service   string  `json:"service"`
 		Timestamp string  `json:"timestamp"`
@@ -154,7 +160,7 @@ func (a *App) info(c *gin.Context) {
 	if a.opts.Config.Simulated() {
 		upstream = "simulator"
 	}
-	c.PureJSON(http.StatusOK, struct {
+	writeJSON(c.Writer, http.StatusOK, struct {
 		Version       string   `json:"version"`
 		Environment   string   `json:"environment"`
 		Websocket     bool     `json:"websocket_enabled"`
@@ -181,7 +187,7 @@ func onlyWebsocket(c *gin.Context, source string) {
 		get = `socket.emit("metrics:get", { source: "` + source + `" })`
 		subscribe = `socket.emit("metrics:subscribe", { source: "` + source + `" })`
 	}
-	c.PureJSON(http.StatusUpgradeRequired, struct {
+	writeJSON(c.Writer, http.StatusUpgradeRequired, struct {
 		Error        string       `json:"error"`
 		URL          string       `json:"websocket_url"`
 		Source       string       `json:"source,omitempty"`
@@ -199,21 +205,21 @@ func notFound(c *gin.Context) {
 	if strings.HasPrefix(c.ContentType(), "application/json") && c.Request.Body != nil {
 		body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, 100<<10))
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			c.PureJSON(http.StatusRequestEntityTooLarge, gin.H{"error": "The body is larger than 100 KB"})
+			writeJSON(c.Writer, http.StatusRequestEntityTooLarge, gin.H{"error": "The body is larger than 100 KB"})
 			return
 		}
 		if err != nil || (len(body) > 0 && !json.Valid(body)) {
-			c.PureJSON(http.StatusBadRequest, gin.H{"error": "The body is not valid JSON"})
+			writeJSON(c.Writer, http.StatusBadRequest, gin.H{"error": "The body is not valid JSON"})
 			return
 		}
 	}
-	c.PureJSON(http.StatusNotFound, gin.H{"error": "Not found", "path": c.Request.URL.Path})
+	writeJSON(c.Writer, http.StatusNotFound, gin.H{"error": "Not found", "path": c.Request.URL.Path})
 }
 
 // probes are for supervisors: alive as long as the process answers, ready when
 // dashboards should be sent here.
 func (a *App) probes(r *gin.Engine) {
-	r.GET("/livez", func(c *gin.Context) { c.PureJSON(http.StatusOK, gin.H{"alive": true}) })
+	r.GET("/livez", func(c *gin.Context) { writeJSON(c.Writer, http.StatusOK, gin.H{"alive": true}) })
 	r.GET("/readyz", func(c *gin.Context) {
 		checks := gin.H{"serving": "ok", "store": "ok"}
 		ready := a.ready.Load()
@@ -228,6 +234,6 @@ func (a *App) probes(r *gin.Engine) {
 		if !ready {
 			status = http.StatusServiceUnavailable
 		}
-		c.PureJSON(status, gin.H{"ready": ready, "checks": checks})
+		writeJSON(c.Writer, status, gin.H{"ready": ready, "checks": checks})
 	})
 }
