@@ -1,0 +1,93 @@
+package app
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+func TestApp(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "App")
+}
+
+func env(pairs ...string) func(string) (string, bool) {
+	values := map[string]string{"CONFIG_FILE": ""}
+	for i := 0; i < len(pairs); i += 2 {
+		values[pairs[i]] = pairs[i+1]
+	}
+	return func(name string) (string, bool) {
+		v, ok := values[name]
+		return v, ok
+	}
+}
+
+var _ = Describe("the settings", func() {
+	It("come from the flag before the environment before the file before the default", func() {
+		file := filepath.Join(GinkgoT().TempDir(), "settings")
+		Expect(os.WriteFile(file, []byte("SERVER_PORT=1\nPOLL_INTERVAL=7s\nNODE_ENV=staging\n"), 0o600)).To(Succeed())
+		c, _, err := LoadConfig([]string{"--port", "3"}, env("CONFIG_FILE", file, "SERVER_PORT", "2", "POLL_INTERVAL", "9s"))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(c.Port).To(Equal(3))
+		Expect(c.PollInterval).To(Equal(9 * time.Second))
+		Expect(c.Environment).To(Equal("staging"))
+		Expect(c.HistoryMax).To(Equal(1000))
+	})
+
+	It("take SERVER_PORT before PORT, with a warning", func() {
+		c, warnings, err := LoadConfig(nil, env("PORT", "1", "SERVER_PORT", "2"))
+		Expect(err).NotTo(HaveOccurred())
+		Expect(c.Port).To(Equal(2))
+		Expect(warnings).To(ConsistOf(ContainSubstring("differ")))
+		c, warnings, _ = LoadConfig(nil, env("PORT", "7"))
+		Expect([]any{c.Port, warnings}).To(Equal([]any{7, []string(nil)}))
+	})
+
+	It("lower the api name and know when the simulator runs", func() {
+		c, _, err := LoadConfig(nil, env("EXTERNAL_API_NAME", "ACME"))
+		Expect(err).NotTo(HaveOccurred())
+		Expect([]any{c.API(), c.Simulated()}).To(Equal([]any{"acme", false}))
+		c, _, _ = LoadConfig(nil, env())
+		Expect([]any{c.API(), c.Simulated()}).To(Equal([]any{"demo", true}))
+	})
+
+	DescribeTable("say which one is wrong, and what is allowed", func(name, value, part string) {
+		_, _, err := LoadConfig(nil, env(name, value))
+		Expect(err).To(BeAssignableToTypeOf(&ConfigError{}))
+		Expect(err.Error()).To(And(ContainSubstring(name), ContainSubstring(part)))
+	},
+		Entry(nil, "SERVER_PORT", "x", "0 to 65535"),
+		Entry(nil, "SERVER_PORT", "70000", "0 to 65535"),
+		Entry(nil, "POLL_INTERVAL", "1ms", "100ms"),
+		Entry(nil, "POLL_INTERVALS", "eu-west", "region=duration"),
+		Entry(nil, "HISTORY_MAX_LIMIT", "0", "1 to 100000"),
+		Entry(nil, "LOG_LEVEL", "loud", "debug"),
+		Entry(nil, "DATABASE_URL", "postgres://x", "mongodb://"),
+		Entry(nil, "DATABASE_URL", "mongodb://x", "no MongoDB store yet"),
+		Entry(nil, "UPSTREAM_HEADERS", "nothing", "colon"),
+		Entry(nil, "EXTERNAL_API_NAME", "a/b", "letters"),
+	)
+
+	It("are printed without what opens doors", func() {
+		c, _, err := LoadConfig(nil, env("REDIS_HOST", "redis://user:hunter2@cache:6379/0", "UPSTREAM_HEADERS", "Authorization: Bearer hunter2", "UPSTREAM_URL", "https://u:hunter2@x.example/s?key=hunter2"))
+		Expect(err).NotTo(HaveOccurred())
+		lines := c.Lines()
+		Expect(lines).To(ContainElement("SERVER_PORT=5000"))
+		Expect(lines).To(ContainElement(HavePrefix("REDIS_HOST=redis://redacted:redacted@cache:6379")))
+		Expect(lines).NotTo(ContainElement(ContainSubstring("hunter2")))
+	})
+})
+
+var _ = DescribeTable("CORS of CLIENT_URL", func(setting, origin, allow string) {
+	got, _ := allowOrigin(setting)(origin)
+	Expect(got).To(Equal(allow))
+},
+	Entry("empty: everyone", "", "http://a", "*"),
+	Entry("one: that one", "http://a/", "http://b", "http://a"),
+	Entry("several: the one that asks", "http://a, http://b", "http://b", "http://b"),
+	Entry("several: not a stranger", "http://a,http://b", "http://c", ""),
+)

@@ -1,0 +1,128 @@
+package dashboards
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+// build makes the program once for a spec.
+func build() string {
+	GinkgoHelper()
+	path := filepath.Join(GinkgoT().TempDir(), "devops-insights")
+	out, err := exec.Command("go", "build", "-o", path, "../../cmd/devops-insights").CombinedOutput()
+	Expect(err).NotTo(HaveOccurred(), string(out))
+	return path
+}
+
+func freePort() string {
+	GinkgoHelper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	Expect(err).NotTo(HaveOccurred())
+	defer func() { _ = l.Close() }()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	Expect(err).NotTo(HaveOccurred())
+	return port
+}
+
+func ready(port string) func() int {
+	return func() int {
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+port+"/readyz", http.NoBody)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return 0
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+}
+
+var _ = Describe("the program", func() {
+	It("runs, is healthy, and ends in order on SIGTERM", func() {
+		program, port := build(), freePort()
+		cmd := exec.Command(program, "--port", port, "--data-dir", GinkgoT().TempDir())
+		Expect(cmd.Start()).To(Succeed())
+		Eventually(ready(port), "20s", "50ms").Should(Equal(200))
+		check := exec.Command(program, "healthcheck", "--port", port)
+		Expect(check.Run()).To(Succeed())
+		Expect(cmd.Process.Signal(syscall.SIGTERM)).To(Succeed())
+		Expect(cmd.Wait()).To(Succeed())
+		Expect(exec.Command(program, "healthcheck", "--port", port).Run()).NotTo(Succeed())
+	})
+
+	It("exits with 78 and a sentence on a bad setting", func() {
+		cmd := exec.Command(build())
+		cmd.Env = append(os.Environ(), "SERVER_PORT=many")
+		out, err := cmd.CombinedOutput()
+		Expect(err).To(HaveOccurred())
+		Expect(cmd.ProcessState.ExitCode()).To(Equal(78))
+		Expect(string(out)).To(ContainSubstring("SERVER_PORT"))
+	})
+
+	It("starts, reloads and stops under PM2", func() {
+		program, port := build(), freePort()
+		home := GinkgoT().TempDir()
+		// The project's own file, with the paths of this test.
+		config, err := os.ReadFile("../../ecosystem.config.js")
+		Expect(err).NotTo(HaveOccurred())
+		text := strings.Replace(string(config), `script: "./bin/devops-insights"`, fmt.Sprintf(`script: %q`, program), 1)
+		file := filepath.Join(home, "ecosystem.config.js")
+		Expect(os.WriteFile(file, []byte(text), 0o600)).To(Succeed())
+		pm2 := func(args ...string) string {
+			GinkgoHelper()
+			ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+			defer cancel()
+			path, err := filepath.Abs("../js/node_modules/.bin/pm2")
+			Expect(err).NotTo(HaveOccurred())
+			cmd := exec.CommandContext(ctx, path, args...)
+			cmd.Dir = home
+			cmd.Env = append(os.Environ(), "PM2_HOME="+home, "SERVER_PORT="+port, "DATA_DIR="+home)
+			out, err := cmd.Output()
+			Expect(err).NotTo(HaveOccurred(), "pm2 %v: %s", args, out)
+			return string(out)
+		}
+		type process struct {
+			PID int `json:"pid"`
+			Env struct {
+				Status   string `json:"status"`
+				Restarts int    `json:"restart_time"`
+			} `json:"pm2_env"`
+		}
+		state := func() process {
+			GinkgoHelper()
+			out := pm2("jlist")
+			var all []process
+			Expect(json.Unmarshal([]byte(out[strings.LastIndex(out, "\n[")+1:]), &all)).To(Succeed())
+			Expect(all).To(HaveLen(1))
+			return all[0]
+		}
+		pm2("start", file)
+		DeferCleanup(func() { pm2("kill") })
+		Expect(ready(port)()).To(Equal(200), "wait_ready: when start returns, the server is ready")
+		first := state()
+		Expect(first.Env.Status).To(Equal("online"))
+		pm2("reload", file)
+		Eventually(ready(port), "20s", "100ms").Should(Equal(200))
+		second := state()
+		Expect(second.Env.Status).To(Equal("online"))
+		Expect(second.PID).NotTo(Equal(first.PID))
+		pm2("stop", "devops-insights")
+		Expect(state().Env.Status).To(Equal("stopped"))
+		Expect(ready(port)()).To(BeZero())
+	})
+})
