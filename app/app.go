@@ -64,8 +64,8 @@ func (a *App) onStop(name string, run func(context.Context) error) {
 // New starts everything and returns when the server accepts connections. On an
 // error nothing is left running. It is one straight line on purpose: the order
 // of the steps is the order of the shutdown, reversed.
-func New(ctx context.Context, opts Options) (a *App, err error) {
-	a = &App{opts: opts, log: opts.Logger, started: time.Now(), failed: make(chan error, 4)}
+func New(ctx context.Context, opts Options) (_ *App, err error) {
+	a := &App{opts: opts, log: opts.Logger, started: time.Now(), failed: make(chan error, 4)}
 	if a.log == nil {
 		a.log = logrus.New()
 		a.log.SetOutput(discard{})
@@ -154,10 +154,21 @@ func (a *App) poll(ctx context.Context, hub *socket.Hub) error {
 	if err != nil {
 		return err
 	}
-	upstream, err := poller.NewHTTP(poller.HTTPOptions{URLTemplate: template, Header: header})
+	interval := c.PollInterval
+	if c.Simulated() && interval == DefaultConfig().PollInterval {
+		// The stand-in changes every few seconds; a fresh machine should show it.
+		interval = 4 * time.Second
+	}
+	upstream, err := poller.NewHTTP(poller.HTTPOptions{
+		URLTemplate: template, Header: header,
+		// After a failure of some polls two more are left out, however long
+		// the interval is: the dashboards should not wait longer than that.
+		CoolDown: 2 * interval,
+	})
 	if err != nil {
 		return err
 	}
+	a.onStop("upstream connections", func(context.Context) error { upstream.Close(); return nil })
 	intervals, err := c.intervals()
 	if err != nil {
 		return err
@@ -167,11 +178,6 @@ func (a *App) poll(ctx context.Context, hub *socket.Hub) error {
 		targets = append(targets, poller.Target{
 			API: c.API(), Source: region, Fetch: upstream.Source(c.API(), region), Interval: intervals[region],
 		})
-	}
-	interval := c.PollInterval
-	if c.Simulated() && interval == DefaultConfig().PollInterval {
-		// The stand-in changes every few seconds; a fresh machine should show it.
-		interval = 4 * time.Second
 	}
 	a.poller, err = poller.New(poller.Options{
 		Targets: targets, Saver: a.store, Interval: interval, Timeout: c.PollTimeout, Logger: a.log,

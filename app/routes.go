@@ -2,6 +2,7 @@ package app
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/klauspost/compress/gzhttp"
+	"github.com/sirupsen/logrus"
 
 	"github.com/devops-insights/devops-insights/app/page"
 )
@@ -84,7 +86,7 @@ func (a *App) router() http.Handler {
 		if allow != "" {
 			c.Header("Access-Control-Allow-Origin", allow)
 		}
-	})
+	}, a.logRequest)
 	get := func(path string, h gin.HandlerFunc) {
 		r.GET(path, h)
 		r.HEAD(path, h)
@@ -104,6 +106,27 @@ func (a *App) router() http.Handler {
 	a.probes(r)
 	r.NoRoute(notFound)
 	return r
+}
+
+// logRequest gives each request an id, the proxy's where there is one, sends it
+// back, and logs one line with it: a warning when the server failed.
+func (a *App) logRequest(c *gin.Context) {
+	id := c.GetHeader("X-Request-Id")
+	if len(id) == 0 || len(id) > 64 {
+		id = rand.Text()
+	}
+	c.Header("X-Request-Id", id)
+	began := time.Now()
+	c.Next()
+	line := a.log.WithFields(logrus.Fields{
+		"request": id, "method": c.Request.Method, "path": c.Request.URL.Path, "status": c.Writer.Status(),
+		"remote": c.Request.RemoteAddr, "ms": time.Since(began).Milliseconds(),
+	})
+	if c.Writer.Status() >= http.StatusInternalServerError {
+		line.Warn("a request failed")
+		return
+	}
+	line.Debug("a request")
 }
 
 // allowOrigin makes CORS of CLIENT_URL: everyone where it is empty; one origin

@@ -52,6 +52,7 @@ function show(region, data, iso) {
   s.card.querySelector(".note").textContent = "";
   s.card.dataset.updates = String(++s.updates);
   redraw(s);
+  tick();
   if (region === chosen) extend(data, time);
 }
 

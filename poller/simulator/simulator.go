@@ -1,7 +1,7 @@
 // Package simulator is a stand-in status API for the six regions, served over
 // real HTTP, so that a fresh machine shows live data through the real path.
-// What it answers is a pure function of seed, region and time step. It never
-// knows who asks.
+// What it answers is a pure function of seed, region and time step, but for a
+// first while without outages. It never knows who asks.
 package simulator
 
 import (
@@ -27,7 +27,10 @@ type Options struct {
 }
 
 // Simulator is an http.Handler that answers GET /<api>/<region>/status.
-type Simulator struct{ opts Options }
+type Simulator struct {
+	opts  Options
+	start int64 // the step in which it was made
+}
 
 // New returns a simulator.
 func New(o Options) *Simulator {
@@ -37,7 +40,9 @@ func New(o Options) *Simulator {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Simulator{opts: o}
+	s := &Simulator{opts: o}
+	s.start = s.step()
+	return s
 }
 
 // URLTemplate returns the poller's template for a simulator at base.
@@ -64,8 +69,10 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, `{"error":"unknown region"}`, http.StatusNotFound)
 }
 
+func (s *Simulator) step() int64 { return s.opts.Now().UnixNano() / int64(s.opts.Step) }
+
 func (s *Simulator) answer(w http.ResponseWriter, name string, index int) {
-	step := s.opts.Now().UnixNano() / int64(s.opts.Step)
+	step := s.step()
 	state := s.state(index, step)
 	w.Header().Set("Content-Type", "application/json")
 	if state == failing {

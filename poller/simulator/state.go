@@ -20,6 +20,10 @@ const (
 // phase is how many steps a trouble lasts.
 const phase = 6
 
+// grace is how many steps pass before the first outage: whoever tries the
+// program for the first time sees every region.
+const grace = 5 * phase
+
 // state picks, for each phase, at most one troubled region: so they never all
 // fail at once, and the same seed always tells the same story.
 func (s *Simulator) state(index int, step int64) state {
@@ -33,7 +37,7 @@ func (s *Simulator) state(index int, step int64) state {
 	switch trouble := r.IntN(10); {
 	case trouble < 5:
 		return degraded
-	case trouble < 8:
+	case trouble < 8 || step < s.start+grace:
 		return broken
 	}
 	return failing
