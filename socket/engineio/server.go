@@ -178,17 +178,22 @@ func (srv *Server) newSession(r *http.Request) *Session {
 	}
 }
 
-// start registers the session, sends the open packet, and tells the owner.
+// start tells the owner, registers the session and sends the open packet. The
+// owner comes first: from the registration on, Close may end the session from
+// another goroutine and must find its handlers.
 func (srv *Server) start(s *Session) bool {
-	srv.mu.Lock()
-	if srv.closed {
-		srv.mu.Unlock()
-		return false
-	}
-	srv.sessions[s.id] = s
-	srv.mu.Unlock()
 	if srv.opts.OnSession != nil {
 		srv.opts.OnSession(s)
+	}
+	srv.mu.Lock()
+	closed := srv.closed
+	if !closed {
+		srv.sessions[s.id] = s
+	}
+	srv.mu.Unlock()
+	if closed {
+		s.close(ReasonShutdown, closeGoingAway)
+		return false
 	}
 	upgrades := []string{}
 	if s.ws == nil {

@@ -111,7 +111,6 @@ func (srv *Server) openWebsocket(w http.ResponseWriter, r *http.Request) {
 	s := srv.newSession(r)
 	s.ws = c
 	if !srv.start(s) {
-		c.end(closeGoingAway, string(ReasonShutdown))
 		return
 	}
 	s.readLoop(c)
