@@ -77,6 +77,9 @@ func serve(config app.Config, warnings []string) int {
 	for _, w := range warnings {
 		log.Warn(w)
 	}
+	if config.RedisHost != "" {
+		log.Warn("REDIS_HOST is set, but this version cannot join a Redis yet: it runs as a single instance")
+	}
 	ctx, stop := untilSignal()
 	defer stop()
 	a, err := app.New(ctx, app.Options{Config: config, Logger: log, Version: version})
