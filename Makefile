@@ -15,7 +15,7 @@ deps: ## what the tests need beside Go: Node clients, Chromium
 	./scripts/test-deps.sh
 
 test: deps ## every suite; RACE=1 with the race detector
-	$(GO) test $(RACE_FLAG) -timeout 20m ./...
+	$(GO) test $(RACE_FLAG) -count=1 -timeout 20m ./...
 
 lint: ## formatting, vet, static analysis, known vulnerabilities
 	./scripts/lint.sh
