@@ -17,6 +17,7 @@ const fields = {
 
 const state = new Map(regions.map((r) => [r, { time: 0, recent: [], updates: 0, card: makeCard(r) }]));
 let lastHeard = 0;
+let lostAt = 0;
 let chosen = regions[0];
 let rows = [];
 let drawn;
@@ -157,13 +158,17 @@ function tick() {
 function connectionText() {
   const { connection } = document.body.dataset;
   const seconds = Math.max(0, Math.ceil((next - Date.now()) / 1000));
-  const since = lastHeard ? `stale since ${new Date(lastHeard).toLocaleTimeString()}` : "";
-  const text = connection === "live" ? "live" : connection === "connecting" ? "connecting" : [since, seconds ? `reconnecting in ${seconds} s` : "reconnecting"].filter(Boolean).join(", ");
-  if (by("connection").textContent !== text) by("connection").textContent = text;
+  const since = lastHeard ? `stale since ${new Date(lostAt).toLocaleTimeString()}` : "reconnecting";
+  const waiting = connection !== "live" && connection !== "connecting";
+  const text = waiting ? since : connection;
+  // Only a change of state is announced; the countdown stands beside it.
+  if (by("how").textContent !== text) by("how").textContent = text;
+  by("retry").textContent = waiting && seconds ? `, next try in ${seconds} s` : "";
 }
 
 const socket = new Connection((how, at) => {
   next = at;
+  if (how !== "live" && document.body.dataset.connection === "live") lostAt = Date.now();
   document.body.dataset.connection = how === "live" ? "live" : lastHeard ? "stale" : "reconnecting";
   connectionText();
   if (how !== "live") return;

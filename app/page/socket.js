@@ -47,7 +47,8 @@ export class Connection {
       this.live = true;
       this.onState("live", 0);
     } else if (body[0] === "2") {
-      const [event, payload] = JSON.parse(body.slice(1));
+      // Digits before the array are an acknowledgement id; the page gives none.
+      const [event, payload] = JSON.parse(body.slice(1).replace(/^\d+/, ""));
       this.onEvent(event, payload);
     } else if (text[0] === "1" || body[0] === "1" || body[0] === "4") {
       this.lost();
