@@ -154,16 +154,11 @@ func (a *App) poll(ctx context.Context, hub *socket.Hub) error {
 	if err != nil {
 		return err
 	}
-	interval := c.PollInterval
-	if c.Simulated() && interval == DefaultConfig().PollInterval {
-		// The stand-in changes every few seconds; a fresh machine should show it.
-		interval = 4 * time.Second
-	}
 	upstream, err := poller.NewHTTP(poller.HTTPOptions{
 		URLTemplate: template, Header: header,
 		// After a failure of some polls two more are left out, however long
 		// the interval is: the dashboards should not wait longer than that.
-		CoolDown: 2 * interval,
+		CoolDown: 2 * c.PollInterval,
 	})
 	if err != nil {
 		return err
@@ -180,7 +175,7 @@ func (a *App) poll(ctx context.Context, hub *socket.Hub) error {
 		})
 	}
 	a.poller, err = poller.New(poller.Options{
-		Targets: targets, Saver: a.store, Interval: interval, Timeout: c.PollTimeout, Logger: a.log,
+		Targets: targets, Saver: a.store, Interval: c.PollInterval, Timeout: c.PollTimeout, Logger: a.log,
 		OnFailure: func(_ context.Context, f poller.Failure) {
 			err := hub.PublishFailure(socket.Failure{
 				API: f.API, Source: f.Source, Error: f.Err.Error(), HTTPStatus: f.HTTPStatus, Code: f.Code,

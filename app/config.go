@@ -48,6 +48,11 @@ func DefaultConfig() Config {
 	}
 }
 
+// simulatedInterval is the poll interval where nobody sets one and no upstream
+// is configured: the stand-in changes that often, and a fresh machine should
+// show it.
+const simulatedInterval = 4 * time.Second
+
 // ConfigError is a setting that cannot be used; the program exits with 78.
 type ConfigError struct{ Problems []string }
 
@@ -151,7 +156,7 @@ func LoadConfig(args []string, getenv func(string) (string, bool)) (c Config, wa
 		if name == "" || flags.Changed(s.flag) {
 			continue
 		}
-		if err := s.value.Set(text); err != nil {
+		if err := flags.Set(s.flag, text); err != nil {
 			shown := text
 			if s.secret {
 				shown = "…"
@@ -160,6 +165,9 @@ func LoadConfig(args []string, getenv func(string) (string, bool)) (c Config, wa
 		}
 	}
 	problems = append(problems, c.normalise()...)
+	if c.Simulated() && !flags.Changed("poll-interval") {
+		c.PollInterval = simulatedInterval
+	}
 	if len(problems) > 0 {
 		return c, warnings, &ConfigError{Problems: problems}
 	}

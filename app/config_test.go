@@ -55,6 +55,18 @@ var _ = Describe("the settings", func() {
 		Expect([]any{c.API(), c.Simulated()}).To(Equal([]any{"demo", true}))
 	})
 
+	It("poll the simulator often unless an interval is set, and print what is in effect", func() {
+		c, _, err := LoadConfig(nil, env())
+		Expect(err).NotTo(HaveOccurred())
+		Expect(c.Lines()).To(ContainElement("POLL_INTERVAL=4s"))
+		c, _, _ = LoadConfig(nil, env("POLL_INTERVAL", "30s"))
+		Expect(c.PollInterval).To(Equal(30 * time.Second))
+		c, _, _ = LoadConfig([]string{"--poll-interval", "30s"}, env())
+		Expect(c.PollInterval).To(Equal(30 * time.Second))
+		c, _, _ = LoadConfig(nil, env("EXTERNAL_API_NAME", "acme"))
+		Expect(c.PollInterval).To(Equal(30 * time.Second))
+	})
+
 	DescribeTable("say which one is wrong, and what is allowed", func(name, value, part string) {
 		_, _, err := LoadConfig(nil, env(name, value))
 		Expect(err).To(BeAssignableToTypeOf(&ConfigError{}))
