@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -41,7 +42,6 @@ type App struct {
 	started  time.Time
 	listener net.Listener
 	store    store.Store
-	poller   *poller.Poller
 	sockets  *socketio.Server
 	ready    atomic.Bool
 	failed   chan error // a part that ended on its own
@@ -68,7 +68,7 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	a := &App{opts: opts, log: opts.Logger, started: time.Now(), failed: make(chan error, 4)}
 	if a.log == nil {
 		a.log = logrus.New()
-		a.log.SetOutput(discard{})
+		a.log.SetOutput(io.Discard)
 	}
 	if a.opts.Version == "" {
 		a.opts.Version = "1.0.0"
@@ -174,7 +174,7 @@ func (a *App) poll(ctx context.Context, hub *socket.Hub) error {
 			API: c.API(), Source: region, Fetch: upstream.Source(c.API(), region), Interval: intervals[region],
 		})
 	}
-	a.poller, err = poller.New(poller.Options{
+	p, err := poller.New(poller.Options{
 		Targets: targets, Saver: a.store, Interval: c.PollInterval, Timeout: c.PollTimeout, Logger: a.log,
 		OnFailure: func(_ context.Context, f poller.Failure) {
 			err := hub.PublishFailure(socket.Failure{
@@ -188,7 +188,7 @@ func (a *App) poll(ctx context.Context, hub *socket.Hub) error {
 	if err != nil {
 		return err
 	}
-	a.background("poller", a.poller.Run)
+	a.background("poller", p.Run)
 	return nil
 }
 
@@ -247,10 +247,6 @@ func (a *App) Stop() error {
 	})
 	return a.stopErr
 }
-
-type discard struct{}
-
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
 // listen serves HTTP on the dashboards' address, and on the internal one.
 func (a *App) listen(ctx context.Context) error {

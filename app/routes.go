@@ -17,6 +17,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/devops-insights/devops-insights/app/page"
+	"github.com/devops-insights/devops-insights/socket"
 )
 
 // socketPath is where Socket.IO answers. Without the slash it does not.
@@ -175,7 +176,7 @@ func (a *App) health(c *gin.Context) {
 		Timestamp string  `json:"timestamp"`
 		Uptime    float64 `json:"uptime"`
 		Clients   int     `json:"connected_clients"`
-	}{"ok", "devops-insights-backend", now.UTC().Format("2006-01-02T15:04:05.000Z"), now.Sub(a.started).Seconds(), a.sockets.Connections()})
+	}{"ok", "devops-insights-backend", now.UTC().Format(socket.TimeFormat), now.Sub(a.started).Seconds(), a.sockets.Connections()})
 }
 
 func (a *App) info(c *gin.Context) {

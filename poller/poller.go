@@ -78,22 +78,12 @@ type Options struct {
 }
 
 // Poller polls its targets while Run runs.
-type Poller struct {
-	opts Options
+type Poller struct{ opts Options }
 
-	mu     sync.Mutex
-	status []Status
-}
-
-// Status is what is known of one target.
-type Status struct {
-	API, Source         string
-	LastAttempt, LastOK time.Time
-	// LastError is empty while the target answers.
-	LastError string
-	// Consecutive counts the failures since the last good poll.
-	Consecutive int
-	class       Class
+// health is what a target's goroutine remembers from poll to poll.
+type health struct {
+	failures int // since the last good poll
+	class    Class
 }
 
 // New checks the options; an error says which one, its value and what is
@@ -125,36 +115,28 @@ func New(o Options) (*Poller, error) {
 		silent.SetLevel(logrus.PanicLevel)
 		o.Logger = silent
 	}
-	p := &Poller{opts: o}
 	for i, t := range o.Targets {
 		if t.Fetch == nil || t.API == "" || t.Source == "" {
 			return nil, fmt.Errorf("poller: target %d needs an API, a Source and a Fetch function", i)
 		}
-		p.status = append(p.status, Status{API: t.API, Source: t.Source})
 	}
-	return p, nil
+	return &Poller{opts: o}, nil
 }
 
 // Run polls until ctx ends and every poll under way has stopped. It returns
 // nil: being told to stop is no failure.
 func (p *Poller) Run(ctx context.Context) error {
 	var work sync.WaitGroup
-	for i, t := range p.opts.Targets {
-		work.Go(func() { p.follow(ctx, i, t) })
+	for _, t := range p.opts.Targets {
+		work.Go(func() { p.follow(ctx, t) })
 	}
 	work.Wait()
 	return nil
 }
 
-// Status returns what is known of every target, in the order of Targets.
-func (p *Poller) Status() []Status {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return append([]Status(nil), p.status...)
-}
-
 // follow is one target's schedule: one goroutine, so never two polls at once.
-func (p *Poller) follow(ctx context.Context, i int, t Target) {
+func (p *Poller) follow(ctx context.Context, t Target) {
+	var h health
 	interval := t.Interval
 	if interval <= 0 {
 		interval = p.opts.Interval
@@ -168,7 +150,7 @@ func (p *Poller) follow(ctx context.Context, i int, t Target) {
 		case <-timer.C:
 		}
 		began := time.Now()
-		err := p.poll(ctx, i, t, p.timeout(interval))
+		err := p.poll(ctx, &h, t, p.timeout(interval))
 		if ctx.Err() != nil {
 			return
 		}
@@ -199,7 +181,7 @@ func startDelay(t Target, within time.Duration) time.Duration {
 	return time.Duration(float64(h.Sum32()) / (1 << 32) * float64(within))
 }
 
-func (p *Poller) poll(ctx context.Context, i int, t Target, timeout time.Duration) error {
+func (p *Poller) poll(ctx context.Context, h *health, t Target, timeout time.Duration) error {
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	data, err := fetch(bounded, t.Fetch)
@@ -212,7 +194,7 @@ func (p *Poller) poll(ctx context.Context, i int, t Target, timeout time.Duratio
 	if ctx.Err() != nil {
 		return err // the poller stops; that is not the upstream's failure
 	}
-	p.report(ctx, i, t, err)
+	p.report(ctx, h, t, err)
 	return err
 }
 
@@ -226,26 +208,20 @@ func fetch(ctx context.Context, source Source) (data json.RawMessage, err error)
 	return source(ctx)
 }
 
-func (p *Poller) report(ctx context.Context, i int, t Target, err error) {
-	now := p.opts.Now()
+func (p *Poller) report(ctx context.Context, h *health, t Target, err error) {
 	log := p.opts.Logger.WithFields(logrus.Fields{"api": t.API, "source": t.Source})
-	p.mu.Lock()
-	s := &p.status[i]
-	before, class := s.Consecutive, s.class
-	s.LastAttempt = now
+	before := *h
 	if err == nil {
-		s.LastOK, s.LastError, s.Consecutive, s.class = now, "", 0, ""
-		p.mu.Unlock()
-		if before > 0 {
-			log.WithField("failures", before).Info("the upstream answers again")
+		*h = health{}
+		if before.failures > 0 {
+			log.WithField("failures", before.failures).Info("the upstream answers again")
 		}
 		return
 	}
 	e := asError(err)
-	s.LastError, s.Consecutive, s.class = e.Error(), before+1, e.Class
-	p.mu.Unlock()
-	line := log.WithFields(logrus.Fields{"class": e.Class, "failures": before + 1, "status": e.HTTPStatus, "code": e.Code})
-	if before == 0 || class != e.Class {
+	*h = health{failures: before.failures + 1, class: e.Class}
+	line := log.WithFields(logrus.Fields{"class": e.Class, "failures": h.failures, "status": e.HTTPStatus, "code": e.Code})
+	if before.failures == 0 || before.class != e.Class {
 		line.WithError(e).Warn("a poll failed; the last good value is still served")
 	} else {
 		line.WithError(e).Debug("a poll failed again")
@@ -253,7 +229,7 @@ func (p *Poller) report(ctx context.Context, i int, t Target, err error) {
 	if p.opts.OnFailure != nil {
 		p.opts.OnFailure(ctx, Failure{
 			API: t.API, Source: t.Source, Err: e, Class: e.Class, HTTPStatus: e.HTTPStatus, Code: e.Code,
-			At: now, Consecutive: before + 1,
+			At: p.opts.Now(), Consecutive: h.failures,
 		})
 	}
 }

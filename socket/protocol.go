@@ -50,8 +50,8 @@ const (
 	messageHistoryFailed = "Failed to fetch history"
 )
 
-// timeFormat is ISO 8601 in UTC with milliseconds, as Date.toJSON writes it.
-const timeFormat = "2006-01-02T15:04:05.000Z"
+// TimeFormat is ISO 8601 in UTC with milliseconds, as Date.toJSON writes it.
+const TimeFormat = "2006-01-02T15:04:05.000Z"
 
 // object appends the members of one JSON object in the order of the calls:
 // the key order is part of the contract, and data is passed through unread.
@@ -84,7 +84,7 @@ func (o *object) number(k string, v int) *object {
 
 func (o *object) time(k string, t time.Time) *object {
 	o.key(k)
-	o.b = append(t.UTC().AppendFormat(append(o.b, '"'), timeFormat), '"')
+	o.b = append(t.UTC().AppendFormat(append(o.b, '"'), TimeFormat), '"')
 	return o
 }
 

@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// timeFormat is how the status API writes a time.
+const timeFormat = "2006-01-02T15:04:05.000Z"
+
 // payload is the shape of the status API, keys in its order.
 type payload struct {
 	Status      string   `json:"status"`
@@ -154,7 +157,7 @@ func (s *Simulator) payload(region string, step int64, st state) payload {
 	perf.ResponseTimes.P99 = perf.ResponseTimes.P95 + int(walk("p99", 200, 600)*strain)
 	perf.ErrorRate, perf.RPS, perf.Uptime = walk("errors", 0.1, 1.1)*strain*strain, int(walk("rps", 900, 1800)/strain), 100-walk("downtime", 0.1, 1.2)*strain
 	deploy := &p.Results.Deployment
-	deploy.Last, deploy.Build = at.Truncate(24*time.Hour).Add(-time.Duration(fixed.IntN(12))*time.Hour).Format("2006-01-02T15:04:05.000Z"), "success"
+	deploy.Last, deploy.Build = at.Truncate(24*time.Hour).Add(-time.Duration(fixed.IntN(12))*time.Hour).Format(timeFormat), "success"
 	deploy.Version, deploy.Rollback, deploy.Minutes = fmt.Sprintf("v3.%d.%d", 8+fixed.IntN(6), fixed.IntN(6)), true, 8+fixed.IntN(10)
 	mem := &p.Results.Memory
 	mem.Usage, mem.TotalMB, mem.Total = min(98, walk("memory", 40, 78)*min(strain, 1.25)), 8192, 8
@@ -183,7 +186,7 @@ func issue(kind, message, code string, at time.Time) *string {
 		Message   string `json:"message"`
 		Code      string `json:"code"`
 		Timestamp string `json:"timestamp"`
-	}{kind, message, code, at.Format("2006-01-02T15:04:05.000Z")})
+	}{kind, message, code, at.Format(timeFormat)})
 	if err != nil {
 		return nil
 	}

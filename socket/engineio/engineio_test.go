@@ -65,6 +65,17 @@ func handshake(url string) string {
 	return url + "&transport=polling&sid=" + strings.Split(body, `"`)[3]
 }
 
+// poll asks in the background and passes on the body.
+func poll(session string) <-chan string {
+	polled := make(chan string, 1)
+	go func() {
+		defer GinkgoRecover()
+		_, body := do(http.MethodGet, session, "")
+		polled <- body
+	}()
+	return polled
+}
+
 func dial(url string) *websocket.Conn {
 	GinkgoHelper()
 	ws, resp, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(strings.Replace(url, "polling", "websocket", 1), "http"), nil)
@@ -100,12 +111,7 @@ var _ = Describe("an Engine.IO session", func() {
 	It("upgrades with a probe, releases the waiting poll, and loses nothing", func() {
 		_, url, _ := echo(Options{})
 		session := handshake(url)
-		polled := make(chan string, 1)
-		go func() {
-			defer GinkgoRecover()
-			_, body := do(http.MethodGet, session, "")
-			polled <- body
-		}()
+		polled := poll(session)
 		ws := dial(session)
 		write(ws, "2probe")
 		Expect(read(ws)).To(Equal("3probe"))
@@ -149,12 +155,7 @@ var _ = Describe("an Engine.IO session", func() {
 	It("ends on a second poll at the same time, and on a cancelled one", func() {
 		_, url, reasons := echo(Options{})
 		session := handshake(url)
-		first := make(chan string, 1)
-		go func() {
-			defer GinkgoRecover()
-			_, body := do(http.MethodGet, session, "")
-			first <- body
-		}()
+		first := poll(session)
 		Eventually(func() int { code, _ := do(http.MethodGet, session, ""); return code }, "10s").Should(Equal(400))
 		Eventually(reasons, "10s").Should(Receive(Equal(ReasonTransportError)))
 		Eventually(first, "10s").Should(Receive())
@@ -170,12 +171,7 @@ var _ = Describe("an Engine.IO session", func() {
 	It("sends the close packet to a waiting poll when the server ends it", func(ctx SpecContext) {
 		srv, url, reasons := echo(Options{})
 		session := handshake(url)
-		polled := make(chan string, 1)
-		go func() {
-			defer GinkgoRecover()
-			_, body := do(http.MethodGet, session, "")
-			polled <- body
-		}()
+		polled := poll(session)
 		Eventually(func() bool {
 			srv.mu.Lock()
 			defer srv.mu.Unlock()

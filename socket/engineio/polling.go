@@ -14,13 +14,12 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	if s.closed || s.ws != nil {
 		s.mu.Unlock()
-		s.server.fail(w, codeBadRequest)
+		writeError(w, codeBadRequest)
 		return
 	}
 	if s.poll != nil {
 		s.mu.Unlock()
-		s.close(ReasonTransportError, closeNormal)
-		s.server.fail(w, codeBadRequest)
+		s.refuse(w, ReasonTransportError)
 		return
 	}
 	noop := s.upgrading
@@ -64,18 +63,16 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
 // servePost takes a payload of the client's packets.
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	if s.Transport() != transportPolling {
-		s.server.fail(w, codeBadRequest)
+		writeError(w, codeBadRequest)
 		return
 	}
 	if !s.posting.TryLock() {
-		s.close(ReasonTransportError, closeNormal)
-		s.server.fail(w, codeBadRequest)
+		s.refuse(w, ReasonTransportError)
 		return
 	}
 	defer s.posting.Unlock()
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/octet-stream" {
-		s.close(ReasonTransportError, closeNormal)
-		s.server.fail(w, codeBadRequest)
+		s.refuse(w, ReasonTransportError)
 		return
 	}
 	// A body that trickles in must not hold its connection for ever.
@@ -84,20 +81,25 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.server.opts.MaxPayload))
 	_ = rc.SetReadDeadline(time.Time{})
 	if err != nil {
-		s.close(ReasonTransportError, closeNormal)
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+			s.close(ReasonTransportError, closeNormal)
 			w.WriteHeader(http.StatusRequestEntityTooLarge)
 			return
 		}
-		s.server.fail(w, codeBadRequest)
+		s.refuse(w, ReasonTransportError)
 		return
 	}
 	if err := decodePayload(body, s.receive); err != nil {
-		s.close(ReasonParseError, closeNormal)
-		s.server.fail(w, codeBadRequest)
+		s.refuse(w, ReasonParseError)
 		return
 	}
 	writePayload(w, "text/html", []byte("ok"))
+}
+
+// refuse ends the session for what the request did.
+func (s *Session) refuse(w http.ResponseWriter, reason Reason) {
+	s.close(reason, closeNormal)
+	writeError(w, codeBadRequest)
 }
 
 func writePayload(w http.ResponseWriter, contentType string, body []byte) {

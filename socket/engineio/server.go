@@ -61,7 +61,7 @@ const (
 	codeUnknownSID
 	codeBadMethod
 	codeBadRequest
-	codeForbidden
+	_ // 4, "Forbidden": nothing is forbidden here yet
 	codeBadProtocol
 )
 
@@ -72,15 +72,9 @@ func (c errorCode) String() string {
 	}[c]
 }
 
-func (srv *Server) fail(w http.ResponseWriter, code errorCode) { writeError(w, code) }
-
 func writeError(w http.ResponseWriter, code errorCode) {
 	w.Header().Set("Content-Type", "application/json")
-	status := http.StatusBadRequest
-	if code == codeForbidden {
-		status = http.StatusForbidden
-	}
-	w.WriteHeader(status)
+	w.WriteHeader(http.StatusBadRequest)
 	_, _ = fmt.Fprintf(w, `{"code":%d,"message":%q}`, code, code.String())
 }
 
@@ -106,7 +100,7 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	transport, sid := q.Get("transport"), q.Get("sid")
 	upgrade := websocket.IsWebSocketUpgrade(r)
 	if transport != transportPolling && transport != transportWebsocket {
-		srv.fail(w, codeUnknownTransport)
+		writeError(w, codeUnknownTransport)
 		return
 	}
 	if sid != "" {
@@ -115,11 +109,11 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case r.Method != http.MethodGet:
-		srv.fail(w, codeBadMethod)
+		writeError(w, codeBadMethod)
 	case (transport == transportWebsocket) != upgrade:
-		srv.fail(w, codeBadRequest)
+		writeError(w, codeBadRequest)
 	case q.Get("EIO") != "4":
-		srv.fail(w, codeBadProtocol)
+		writeError(w, codeBadProtocol)
 	case upgrade:
 		srv.openWebsocket(w, r)
 	default:
@@ -133,17 +127,17 @@ func (srv *Server) serveSession(w http.ResponseWriter, r *http.Request, sid, tra
 	srv.mu.Unlock()
 	switch {
 	case s == nil:
-		srv.fail(w, codeUnknownSID)
+		writeError(w, codeUnknownSID)
 	case upgrade && transport == transportWebsocket:
 		srv.upgrade(s, w, r)
 	case upgrade || transport != transportPolling:
-		srv.fail(w, codeBadRequest)
+		writeError(w, codeBadRequest)
 	case r.Method == http.MethodGet:
 		s.servePoll(w, r)
 	case r.Method == http.MethodPost:
 		s.servePost(w, r)
 	default:
-		srv.fail(w, codeBadRequest)
+		writeError(w, codeBadRequest)
 	}
 }
 
@@ -161,7 +155,7 @@ func preflight(w http.ResponseWriter, r *http.Request) {
 func (srv *Server) openPolling(w http.ResponseWriter, r *http.Request) {
 	s := srv.newSession(r)
 	if !srv.start(s) {
-		srv.fail(w, codeBadRequest)
+		writeError(w, codeBadRequest)
 		return
 	}
 	s.servePoll(w, r)
@@ -172,7 +166,7 @@ func (srv *Server) newSession(r *http.Request) *Session {
 	// the context or the server's buffers.
 	kept := &http.Request{Method: r.Method, URL: r.URL, Header: r.Header, Host: r.Host, RemoteAddr: r.RemoteAddr, TLS: r.TLS}
 	return &Session{
-		id: newID(), server: srv, request: kept,
+		id: NewID(), server: srv, request: kept,
 		queue: backlog{limit: srv.opts.MaxBacklog},
 		done:  make(chan struct{}),
 	}
@@ -250,7 +244,9 @@ func (srv *Server) Close(ctx context.Context) error {
 	}
 }
 
-func newID() string {
+// NewID returns an id that cannot be guessed: 20 characters of base64url, as
+// sessions and sockets have it.
+func NewID() string {
 	var b [15]byte
 	_, _ = rand.Read(b[:])
 	return base64.RawURLEncoding.EncodeToString(b[:])

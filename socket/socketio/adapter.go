@@ -1,8 +1,6 @@
 package socketio
 
-import (
-	"sync"
-)
+import "sync"
 
 // Target says which sockets of a namespace a broadcast is for.
 type Target struct {
@@ -115,26 +113,13 @@ func (a *MemoryAdapter) Broadcast(p *Packet, t Target) error {
 	}
 	messages := p.encode(t.Key)
 	for _, s := range members {
-		s.sendEncoded(messages)
+		_ = s.sendEncoded(messages) // who is gone or too slow is ended, the others go on
 	}
 	return nil
 }
 
 // Close implements Adapter.
 func (a *MemoryAdapter) Close() error { return nil }
-
-// Rooms returns the names of the rooms that the socket is in.
-func (a *MemoryAdapter) Rooms(s *Socket) []string {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	names := make([]string, 0, len(a.of[s]))
-	for name := range a.of[s] {
-		if name != everyone {
-			names = append(names, name)
-		}
-	}
-	return names
-}
 
 func (a *MemoryAdapter) members(t Target) []*Socket {
 	names := t.Rooms
@@ -187,6 +172,4 @@ func (a *MemoryAdapter) snapshot(name string) []*Socket {
 	return r.snapshot
 }
 
-var (
-	_ Adapter = (*MemoryAdapter)(nil)
-)
+var _ Adapter = (*MemoryAdapter)(nil)

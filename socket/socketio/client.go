@@ -123,7 +123,7 @@ func (c *client) connect(p *Packet) error {
 		return ignoreClosed(c.session.Send(refusal.Encode()...))
 	}
 	s := &Socket{
-		id: newID(), namespace: n, client: c,
+		id: engineio.NewID(), namespace: n, client: c,
 		auth:     bytes.Clone(p.Data),
 		done:     make(chan struct{}),
 		handlers: make(map[string]Handler),

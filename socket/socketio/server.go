@@ -2,8 +2,6 @@ package socketio
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"net/http"
 	"sync"
@@ -97,10 +95,4 @@ func (srv *Server) Close(ctx context.Context) error {
 		err = errors.Join(err, n.adapter.Close())
 	}
 	return err
-}
-
-func newID() string {
-	var b [15]byte
-	_, _ = rand.Read(b[:])
-	return base64.RawURLEncoding.EncodeToString(b[:])
 }

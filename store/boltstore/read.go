@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -44,7 +45,7 @@ func (s *Store) AllLatest(ctx context.Context, api string) ([]store.Metric, erro
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(found, func(a, b record) int { return int(a.First) - int(b.First) })
+	slices.SortFunc(found, func(a, b record) int { return cmp.Compare(a.First, b.First) })
 	all := make([]store.Metric, len(found))
 	for i, r := range found {
 		all[i] = r.metric()

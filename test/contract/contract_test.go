@@ -319,19 +319,15 @@ var _ = Describe("HTTP", Ordered, ContinueOnFailure, func() {
 					Expect(strings.ToLower(resp.Header.Get(h[0]))).To(HavePrefix(strings.ToLower(h[1])), h[0])
 				}
 			}
-			got := new(strings.Builder)
-			_, err = copyAll(got, resp)
+			read, err := io.ReadAll(resp.Body)
 			Expect(err).NotTo(HaveOccurred())
+			got := string(read)
 			plain := func(s string) string { return strings.TrimSuffix(volatile.ReplaceAllString(s, `"$1":0`), "}") }
 			if strings.Contains(p, "health") || strings.Contains(p, "info") {
-				Expect(plain(got.String())).To(HavePrefix(strings.TrimSuffix(plain(e.Body), "}")))
+				Expect(plain(got)).To(HavePrefix(strings.TrimSuffix(plain(e.Body), "}")))
 				return
 			}
-			Expect(volatile.ReplaceAllString(got.String(), "")).To(Equal(volatile.ReplaceAllString(e.Body, "")))
+			Expect(volatile.ReplaceAllString(got, "")).To(Equal(volatile.ReplaceAllString(e.Body, "")))
 		})
 	}
 })
-
-func copyAll(into *strings.Builder, resp *http.Response) (int64, error) {
-	return io.Copy(into, resp.Body)
-}

@@ -18,8 +18,6 @@ import (
 	"github.com/devops-insights/devops-insights/test/kit"
 )
 
-func replaceCPU(v string) string { return strings.Replace(sample, "%CPU%", v, 1) }
-
 // raw opens a websocket without a word of Socket.IO.
 func raw(url string) *websocket.Conn {
 	GinkgoHelper()

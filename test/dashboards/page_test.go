@@ -3,6 +3,7 @@ package dashboards
 import (
 	"context"
 	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/chromedp/chromedp"
@@ -13,6 +14,8 @@ import (
 )
 
 const sample = `{"status":"ok","results":{"stats":{"server":{"cpu_load":%CPU%}},"memory":{"usage_percent":50},"performance":{"error_rate":0.5,"requests_per_second":1200,"response_times":{"p50":10,"p95":20,"p99":30}}}}`
+
+func replaceCPU(v string) string { return strings.Replace(sample, "%CPU%", v, 1) }
 
 var _ = Describe("the built-in page in a browser", func() {
 	It("shows a live update, and says so when the server is gone and back", func() {
