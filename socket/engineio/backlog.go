@@ -7,7 +7,8 @@ import "slices"
 type backlog struct {
 	waiting []*Message
 	bytes   int
-	limit   int
+	limit   int // bytes
+	most    int // messages
 }
 
 // push adds a message and reports whether there was room for it. Past the
@@ -15,7 +16,7 @@ type backlog struct {
 // skips values and ends on the newest one. One message always fits into an
 // empty queue, however large.
 func (b *backlog) push(m *Message) bool {
-	if b.bytes > 0 && b.bytes+m.size() > b.limit {
+	if len(b.waiting) > 0 && (b.bytes+m.size() > b.limit || len(b.waiting) >= b.most) {
 		at := -1
 		if m.Key != "" {
 			at = slices.IndexFunc(b.waiting, func(w *Message) bool { return w.Key == m.Key })

@@ -1,8 +1,12 @@
 // Package engineio is an Engine.IO v4 server: sessions over HTTP long-polling
-// and websocket, the upgrade from the first to the second, heartbeats, and the
-// bounds that keep a slow or hostile client from costing anything.
+// and websocket, the upgrade between them, heartbeats, limits and every way to
+// close. Protocol version 3 is spoken where Options.AllowEIO3 says so.
 //
-// A session delivers messages in the order in which they came, one at a time,
-// and sends in the order of its Send calls. It never knows what the messages
-// mean: Socket.IO packets are the business of package socketio.
+// A message is encoded once for each transport, however many sessions it goes
+// to, and Session.Send never waits for a client: what a client does not take
+// at once waits in a bounded backlog. The package knows nothing of Socket.IO
+// packets and never looks into a message.
+//
+// The clauses named in comments and tests are those of the Engine.IO protocol
+// document, version 4.
 package engineio

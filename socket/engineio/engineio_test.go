@@ -191,7 +191,7 @@ var _ = Describe("an Engine.IO session", func() {
 
 var _ = Describe("the backlog of a client that does not read", func() {
 	It("keeps the newest value of each key and refuses the rest past its limit", func() {
-		b := backlog{limit: 100}
+		b := backlog{limit: 100, most: 1000}
 		message := func(key, text string) *Message {
 			m := NewText([]byte(text))
 			m.Key = key

@@ -14,15 +14,19 @@ type Message struct {
 	// latest value of a region. When a session's queue is full, a waiting
 	// message with the same Key gives way. Empty: every message matters.
 	Key string
+	// Plain keeps the message uncompressed on every transport.
+	Plain bool
 
 	kind   packetType
 	data   []byte
 	binary bool
 
-	frameOnce sync.Once
-	frame     []byte
-	textOnce  sync.Once
-	text      []byte
+	frameOnce   sync.Once
+	frame       []byte
+	textOnce    sync.Once
+	text        []byte
+	deflateOnce sync.Once
+	compressed  []byte
 }
 
 // NewText returns a text message (packet type "message"). data is UTF-8 and
@@ -39,10 +43,13 @@ func control(kind packetType, data []byte) *Message { return &Message{kind: kind
 
 // rawFrame returns a websocket control frame; it never goes to a poll.
 func rawFrame(opcode byte, payload []byte) *Message {
-	m := &Message{data: payload}
+	m := &Message{data: payload, Plain: true, kind: packetRaw}
 	m.frameOnce.Do(func() { m.frame = appendFrame(nil, opcode, "", payload) })
 	return m
 }
+
+// Len returns the number of bytes of the message's data.
+func (m *Message) Len() int { return len(m.data) }
 
 // size is the memory a waiting message is counted with.
 func (m *Message) size() int { return len(m.data) + 16 }
@@ -78,6 +85,10 @@ const (
 	opBinary = 0x2
 	opClose  = 0x8
 	opPong   = 0xA
+
+	// bitCompressed marks a message that permessage-deflate has compressed
+	// (RFC 7692, clause 6).
+	bitCompressed = 0x40
 )
 
 // appendFrame appends a final, unmasked websocket frame whose payload is

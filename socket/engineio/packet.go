@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// packetType is the first character of an Engine.IO v4 packet.
+// packetType is the first character of an Engine.IO packet.
 type packetType byte
 
 const (
@@ -19,6 +19,8 @@ const (
 	packetMessage packetType = '4'
 	packetUpgrade packetType = '5'
 	packetNoop    packetType = '6'
+
+	packetRaw packetType = 0 // a websocket control frame, no packet
 )
 
 // separator stands between the packets of a polling payload.
@@ -31,7 +33,10 @@ type packet struct {
 	data   []byte
 }
 
-var errNoPacket = errors.New("an empty packet: the first character must be the packet type")
+var (
+	errNoPacket = errors.New("an empty packet: the first character must be the packet type")
+	errUTF8     = errors.New("a text packet that is not UTF-8")
+)
 
 // decodePacket reads one text packet.
 func decodePacket(b []byte) (packet, error) {
@@ -39,24 +44,33 @@ func decodePacket(b []byte) (packet, error) {
 		return packet{}, errNoPacket
 	}
 	if b[0] == 'b' {
-		data, err := base64.StdEncoding.AppendDecode(nil, b[1:])
-		if err != nil {
-			return packet{}, fmt.Errorf("a binary packet that is not base64: %w", err)
-		}
-		return packet{kind: packetMessage, binary: true, data: data}, nil
+		data, err := decodeBase64(b[1:])
+		return packet{kind: packetMessage, binary: true, data: data}, err
 	}
-	kind := packetType(b[0])
-	if kind < packetOpen || kind > packetNoop {
-		return packet{}, fmt.Errorf("packet type %q is unknown: allowed are 0 to 6 and b", b[0])
+	kind, err := typeOf(b[0])
+	return packet{kind: kind, data: b[1:]}, err
+}
+
+func typeOf(c byte) (packetType, error) {
+	if kind := packetType(c); kind >= packetOpen && kind <= packetNoop {
+		return kind, nil
 	}
-	return packet{kind: kind, data: b[1:]}, nil
+	return 0, fmt.Errorf("packet type %q is unknown: allowed are 0 to 6 and b", c)
+}
+
+func decodeBase64(b []byte) ([]byte, error) {
+	data, err := base64.StdEncoding.AppendDecode(nil, b)
+	if err != nil {
+		return nil, fmt.Errorf("a binary packet that is not base64: %w", err)
+	}
+	return data, nil
 }
 
 // decodePayload calls handle for each packet of a polling payload, in order,
-// until handle returns false or a packet is invalid.
+// until handle returns false or a packet is invalid ("Packet encoding").
 func decodePayload(body []byte, handle func(packet) bool) error {
 	if !utf8.Valid(body) {
-		return errors.New("a polling payload that is not UTF-8")
+		return errUTF8
 	}
 	for more := true; more; {
 		var one []byte
@@ -70,4 +84,19 @@ func decodePayload(body []byte, handle func(packet) bool) error {
 		}
 	}
 	return nil
+}
+
+// encodePayload joins messages for a poll.
+func encodePayload(messages []*Message) []byte {
+	if len(messages) == 1 {
+		return messages[0].packet()
+	}
+	var body []byte
+	for i, m := range messages {
+		if i > 0 {
+			body = append(body, separator)
+		}
+		body = append(body, m.packet()...)
+	}
+	return body
 }

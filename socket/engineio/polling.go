@@ -5,64 +5,90 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strconv"
 	"time"
 )
 
-// servePoll answers a GET: what waits, or what comes next.
-func (s *Session) servePoll(w http.ResponseWriter, r *http.Request) {
+// servePoll answers a GET ("HTTP long-polling"): what waits, or what comes
+// next.
+func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, a ask) {
 	s.mu.Lock()
-	if s.closed || s.ws != nil {
+	switch {
+	case s.ws != nil:
 		s.mu.Unlock()
 		writeError(w, codeBadRequest)
 		return
-	}
-	if s.poll != nil {
+	case s.poll != nil:
 		s.mu.Unlock()
-		s.refuse(w, ReasonTransportError)
+		s.refuse(w, ReasonTransportError) // two polls at once ("HTTP long-polling")
 		return
 	}
-	noop := s.upgrading
-	if len(s.queue.waiting) == 0 && !noop {
+	noop := false
+	if len(s.queue.waiting) == 0 && !s.closed {
 		released := make(chan struct{})
-		s.poll = released
+		s.poll, s.noop = released, false
+		upgrading := s.upgrade != upgradeNone
 		s.mu.Unlock()
-		select {
-		case <-released:
-		case <-r.Context().Done():
-			s.close(ReasonTransportError, closeNormal)
+		if !s.await(r, released, upgrading) {
 			return
 		}
 		s.mu.Lock()
 		noop = s.noop
 	}
-	var messages []*Message
-	if s.ws == nil {
-		messages = s.queue.take()
+	if s.ws != nil { // upgraded while it waited: as if the poll had come later
+		s.mu.Unlock()
+		writeError(w, codeBadRequest)
+		return
+	}
+	messages := s.queue.take()
+	switch {
+	case s.closed && s.left:
+		messages = append(messages, control(packetNoop, nil))
+	case s.closed:
+		messages = append(messages, control(packetClose, nil))
+	case len(messages) == 0 && noop:
+		messages = append(messages, control(packetNoop, nil))
 	}
 	closed := s.closed
 	s.mu.Unlock()
-	var body []byte
-	for i, m := range messages {
-		if i > 0 {
-			body = append(body, separator)
+	if closed {
+		s.server.forget(s)
+	}
+	s.writePoll(w, r, a, messages)
+}
+
+// noopDelay is how long a poll that comes during an upgrade waits for its end
+// before it is released with a noop.
+const noopDelay = 100 * time.Millisecond
+
+// await waits until the poll is released and reports whether it is to be
+// answered.
+func (s *Session) await(r *http.Request, released <-chan struct{}, upgrading bool) bool {
+	var tick <-chan time.Time
+	if upgrading {
+		ticker := time.NewTicker(noopDelay)
+		defer ticker.Stop()
+		tick = ticker.C
+	}
+	for {
+		select {
+		case <-released:
+			return true
+		case <-r.Context().Done():
+			s.end(ReasonTransportError, closeNormal, false)
+			return false
+		case <-tick:
+			s.mu.Lock()
+			if s.upgrade == upgradeProbed {
+				s.release(true)
+			}
+			s.mu.Unlock()
 		}
-		body = append(body, m.packet()...)
 	}
-	switch {
-	case closed && len(body) > 0:
-		body = append(body, separator, byte(packetClose))
-	case closed:
-		body = []byte{byte(packetClose)}
-	case len(body) == 0 && noop:
-		body = []byte{byte(packetNoop)}
-	}
-	writePayload(w, "text/plain; charset=UTF-8", body)
 }
 
 // servePost takes a payload of the client's packets.
-func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
-	if s.Transport() != transportPolling {
+func (s *Session) servePost(w http.ResponseWriter, r *http.Request, a ask) {
+	if s.Transport() != Polling {
 		writeError(w, codeBadRequest)
 		return
 	}
@@ -71,41 +97,49 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.posting.Unlock()
-	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/octet-stream" {
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	binary := kind == "application/octet-stream"
+	if binary && s.protocol != 3 {
 		s.refuse(w, ReasonTransportError)
 		return
 	}
-	// A body that trickles in must not hold its connection for ever.
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(s.server.opts.PingTimeout))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.server.opts.MaxPayload))
-	_ = rc.SetReadDeadline(time.Time{})
+	body, err := s.readBody(w, r)
 	if err != nil {
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			s.close(ReasonTransportError, closeNormal)
+			s.server.Limited(LimitPayload)
+			s.end(ReasonTransportError, closeNormal, false)
 			w.WriteHeader(http.StatusRequestEntityTooLarge)
 			return
 		}
 		s.refuse(w, ReasonTransportError)
 		return
 	}
-	if err := decodePayload(body, s.receive); err != nil {
+	if a.jsonp {
+		body = formPayload(body)
+	}
+	if s.protocol == 3 {
+		err = decodePayload3(body, binary, s.receive)
+	} else {
+		err = decodePayload(body, s.receive)
+	}
+	if err != nil {
 		s.refuse(w, ReasonParseError)
 		return
 	}
-	writePayload(w, "text/html", []byte("ok"))
+	s.writeBody(w, r, "text/html", []byte("ok"), false)
+}
+
+// readBody reads a body that must neither be too large nor trickle in.
+func (s *Session) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(s.server.opts.PingTimeout))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.server.opts.MaxPayload))
+	_ = rc.SetReadDeadline(time.Time{})
+	return body, err
 }
 
 // refuse ends the session for what the request did.
 func (s *Session) refuse(w http.ResponseWriter, reason Reason) {
-	s.close(reason, closeNormal)
+	s.end(reason, closeNormal, false)
 	writeError(w, codeBadRequest)
-}
-
-func writePayload(w http.ResponseWriter, contentType string, body []byte) {
-	h := w.Header()
-	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", "no-store")
-	_, _ = w.Write(body)
 }

@@ -14,18 +14,16 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-const (
-	transportPolling   = "polling"
-	transportWebsocket = "websocket"
-)
-
-// Server is an http.Handler that speaks Engine.IO v4.
+// Server is an http.Handler that speaks Engine.IO.
 type Server struct {
-	opts     Options
-	ping     *Message
-	upgrader websocket.Upgrader
-	work     sync.WaitGroup // flushers and upgrade watchers
-	requests sync.WaitGroup
+	opts      Options
+	ping      *Message
+	upgrader  websocket.Upgrader
+	addresses *addresses
+	counters  *counters
+	zippers   sync.Pool      // of *gzip.Writer, for polls
+	work      sync.WaitGroup // flushers and upgrade watchers
+	requests  sync.WaitGroup
 
 	mu       sync.Mutex
 	closed   bool
@@ -36,16 +34,19 @@ type Server struct {
 func NewServer(opts Options) *Server {
 	opts = opts.withDefaults()
 	return &Server{
-		opts:     opts,
-		ping:     control(packetPing, nil),
-		sessions: make(map[string]*Session),
+		opts:      opts,
+		ping:      control(packetPing, nil),
+		addresses: newAddresses(opts),
+		counters:  newCounters(),
+		sessions:  make(map[string]*Session),
 		upgrader: websocket.Upgrader{
 			// Frames are written by the session, the buffer serves only the
 			// handshake; origins are judged by the CORS answer, as in Node.
-			WriteBufferPool: &sync.Pool{},
-			ReadBufferSize:  1024,
-			WriteBufferSize: 1024,
-			CheckOrigin:     func(*http.Request) bool { return true },
+			WriteBufferPool:   &sync.Pool{},
+			ReadBufferSize:    1024,
+			WriteBufferSize:   1024,
+			EnableCompression: opts.PerMessageDeflate > 0,
+			CheckOrigin:       func(*http.Request) bool { return true },
 			Error: func(w http.ResponseWriter, _ *http.Request, _ int, _ error) {
 				writeError(w, codeBadRequest)
 			},
@@ -53,32 +54,7 @@ func NewServer(opts Options) *Server {
 	}
 }
 
-// errorCode is a code of the Engine.IO error answers.
-type errorCode int
-
-const (
-	codeUnknownTransport errorCode = iota
-	codeUnknownSID
-	codeBadMethod
-	codeBadRequest
-	_ // 4, "Forbidden": nothing is forbidden here yet
-	codeBadProtocol
-)
-
-func (c errorCode) String() string {
-	return [...]string{
-		"Transport unknown", "Session ID unknown", "Bad handshake method",
-		"Bad request", "Forbidden", "Unsupported protocol version",
-	}[c]
-}
-
-func writeError(w http.ResponseWriter, code errorCode) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusBadRequest)
-	_, _ = fmt.Fprintf(w, `{"code":%d,"message":%q}`, code, code.String())
-}
-
-// ServeHTTP handles every request below the Socket.IO path.
+// ServeHTTP handles every request below the Engine.IO path.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	srv.opts.cors(w.Header(), r)
 	if r.Method == http.MethodOptions {
@@ -97,48 +73,97 @@ func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer srv.requests.Done()
 
 	q := r.URL.Query()
-	transport, sid := q.Get("transport"), q.Get("sid")
-	upgrade := websocket.IsWebSocketUpgrade(r)
-	if transport != transportPolling && transport != transportWebsocket {
-		writeError(w, codeUnknownTransport)
-		return
+	asked := ask{
+		transport: q.Get("transport"), sid: q.Get("sid"), upgrade: websocket.IsWebSocketUpgrade(r),
+		protocol: 3, base64: q.Get("b64") != "", jsonp: q.Has("j"), index: q.Get("j"),
 	}
-	if sid != "" {
-		srv.serveSession(w, r, sid, transport, upgrade)
-		return
+	asked.version = q.Get("EIO")
+	if asked.version == "4" {
+		asked.protocol = 4
 	}
 	switch {
-	case r.Method != http.MethodGet:
-		writeError(w, codeBadMethod)
-	case (transport == transportWebsocket) != upgrade:
-		writeError(w, codeBadRequest)
-	case q.Get("EIO") != "4":
-		writeError(w, codeBadProtocol)
-	case upgrade:
-		srv.openWebsocket(w, r)
+	case !srv.opts.serves(asked.transport):
+		writeError(w, codeUnknownTransport)
+	case asked.sid != "":
+		srv.serveSession(w, r, asked)
 	default:
-		srv.openPolling(w, r)
+		srv.serveHandshake(w, r, asked)
 	}
 }
 
-func (srv *Server) serveSession(w http.ResponseWriter, r *http.Request, sid, transport string, upgrade bool) {
+// ask is what the query of a request says.
+type ask struct {
+	transport, sid, version string
+	protocol                int // 3 or 4
+	upgrade                 bool
+	base64                  bool // the client cannot read binary (version 3)
+	jsonp                   bool
+	index                   string // of the JSON-P callback
+}
+
+func (srv *Server) serveSession(w http.ResponseWriter, r *http.Request, a ask) {
 	srv.mu.Lock()
-	s := srv.sessions[sid]
+	s := srv.sessions[a.sid]
 	srv.mu.Unlock()
 	switch {
 	case s == nil:
 		writeError(w, codeUnknownSID)
-	case upgrade && transport == transportWebsocket:
+	case s.protocol != a.protocol:
+		writeError(w, codeBadRequest)
+	case a.upgrade && a.transport == Websocket:
 		srv.upgrade(s, w, r)
-	case upgrade || transport != transportPolling:
+	case a.upgrade || a.transport != Polling:
 		writeError(w, codeBadRequest)
 	case r.Method == http.MethodGet:
-		s.servePoll(w, r)
+		s.servePoll(w, r, a)
 	case r.Method == http.MethodPost:
-		s.servePost(w, r)
+		s.servePost(w, r, a)
 	default:
 		writeError(w, codeBadRequest)
 	}
+}
+
+func (srv *Server) serveHandshake(w http.ResponseWriter, r *http.Request, a ask) {
+	switch {
+	case r.Method != http.MethodGet:
+		writeError(w, codeBadMethod)
+		return
+	case (a.transport == Websocket) != a.upgrade:
+		writeError(w, codeBadRequest)
+		return
+	case a.protocol == 3 && (!srv.opts.AllowEIO3 || a.version != "3"):
+		writeError(w, codeBadProtocol)
+		return
+	}
+	if srv.opts.AllowRequest != nil {
+		if err := srv.opts.AllowRequest(r); err != nil {
+			writeRefusal(w, http.StatusForbidden, codeForbidden, err.Error())
+			return
+		}
+	}
+	s := srv.newSession(r, a)
+	if limit := srv.addresses.enter(s.remote); limit != "" {
+		srv.Limited(limit)
+		w.Header().Set("Retry-After", "1")
+		writeRefusal(w, http.StatusTooManyRequests, codeForbidden, "Too many "+string(limit))
+		return
+	}
+	header := make(http.Header)
+	if srv.opts.Cookie != nil {
+		c := *srv.opts.Cookie
+		c.Value = s.id
+		header.Add("Set-Cookie", c.String())
+	}
+	if a.upgrade {
+		srv.openWebsocket(s, w, r, header)
+		return
+	}
+	maps.Copy(w.Header(), header)
+	if !srv.start(s) {
+		writeError(w, codeBadRequest)
+		return
+	}
+	s.servePoll(w, r, a)
 }
 
 func preflight(w http.ResponseWriter, r *http.Request) {
@@ -152,30 +177,23 @@ func preflight(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func (srv *Server) openPolling(w http.ResponseWriter, r *http.Request) {
-	s := srv.newSession(r)
-	if !srv.start(s) {
-		writeError(w, codeBadRequest)
-		return
-	}
-	s.servePoll(w, r)
-}
-
-func (srv *Server) newSession(r *http.Request) *Session {
+func (srv *Server) newSession(r *http.Request, a ask) *Session {
 	// The session outlives the request; what it keeps must not hold the body,
 	// the context or the server's buffers.
 	kept := &http.Request{Method: r.Method, URL: r.URL, Header: r.Header, Host: r.Host, RemoteAddr: r.RemoteAddr, TLS: r.TLS}
 	return &Session{
-		id: NewID(), server: srv, request: kept,
-		queue: backlog{limit: srv.opts.MaxBacklog},
-		done:  make(chan struct{}),
+		id: NewID(), server: srv, request: kept, protocol: a.protocol, base64: a.base64,
+		remote: srv.opts.clientAddress(r),
+		queue:  backlog{limit: srv.opts.MaxBacklog, most: srv.opts.MaxQueued},
+		done:   make(chan struct{}),
 	}
 }
 
-// start tells the owner, registers the session and sends the open packet. The
-// owner comes first: from the registration on, Close may end the session from
-// another goroutine and must find its handlers.
+// start tells the owner, registers the session and sends the open packet
+// ("Handshake"). The owner comes first: from the registration on, Close may
+// end the session from another goroutine and must find its handlers.
 func (srv *Server) start(s *Session) bool {
+	srv.counters.session("")
 	if srv.opts.OnSession != nil {
 		srv.opts.OnSession(s)
 	}
@@ -186,12 +204,12 @@ func (srv *Server) start(s *Session) bool {
 	}
 	srv.mu.Unlock()
 	if closed {
-		s.close(ReasonShutdown, closeGoingAway)
+		s.end(ReasonShutdown, closeGoingAway, false)
 		return false
 	}
-	upgrades := []string{}
-	if s.ws == nil {
-		upgrades = append(upgrades, transportWebsocket)
+	transport := Polling
+	if s.ws != nil {
+		transport = Websocket
 	}
 	open, err := json.Marshal(struct {
 		SID          string   `json:"sid"`
@@ -199,12 +217,15 @@ func (srv *Server) start(s *Session) bool {
 		PingInterval int64    `json:"pingInterval"`
 		PingTimeout  int64    `json:"pingTimeout"`
 		MaxPayload   int64    `json:"maxPayload"`
-	}{s.id, upgrades, srv.opts.PingInterval.Milliseconds(), srv.opts.PingTimeout.Milliseconds(), srv.opts.MaxPayload})
-	if err != nil {
+	}{s.id, srv.opts.upgrades(transport), srv.opts.PingInterval.Milliseconds(), srv.opts.PingTimeout.Milliseconds(), srv.opts.MaxPayload})
+	if err != nil || s.Send(control(packetOpen, open)) != nil {
 		return false
 	}
 	s.startHeartbeat()
-	return s.Send(control(packetOpen, open)) == nil
+	if s.onOpen != nil {
+		s.onOpen()
+	}
+	return true
 }
 
 func (srv *Server) forget(s *Session) {
@@ -228,7 +249,8 @@ func (srv *Server) Close(ctx context.Context) error {
 	open := slices.Collect(maps.Values(srv.sessions))
 	srv.mu.Unlock()
 	for _, s := range open {
-		s.close(ReasonShutdown, closeGoingAway)
+		s.end(ReasonShutdown, closeGoingAway, false)
+		srv.forget(s) // one that lingers would wait for a poll that is not answered any more
 	}
 	finished := make(chan struct{})
 	go func() {

@@ -3,6 +3,7 @@ package engineio
 import (
 	"errors"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -31,51 +32,68 @@ var ErrSlow = errors.New("the client does not read: its backlog is full")
 // Session is one client, over whichever transport it uses at the moment.
 // Its methods may be called from any goroutine.
 type Session struct {
-	id      string
-	server  *Server
-	request *http.Request
+	id       string
+	server   *Server
+	request  *http.Request
+	remote   netip.Addr
+	protocol int
+	base64   bool
 
+	onOpen    func()
 	onMessage func(data []byte, binary bool)
 	onClose   func(Reason)
 
 	deliver sync.Mutex // one message at a time, whatever the transport
 	posting sync.Mutex // held while a POST is handled; a second one is an error
 
-	mu        sync.Mutex
-	closed    bool
-	queue     backlog
-	ws        *wsConn
-	upgrading bool
-	poll      chan struct{} // not nil while a poll waits; closed to release it
-	noop      bool          // the poll in question gets a noop
-	timer     *time.Timer
-	awaiting  bool // a ping was sent and its pong has not come
-	done      chan struct{}
+	mu       sync.Mutex
+	closed   bool
+	left     bool // the client closed it: a waiting poll hears noop, not close
+	queue    backlog
+	ws       *wsConn
+	upgrade  upgradeState
+	poll     chan struct{} // not nil while a poll waits; closed to release it
+	noop     bool          // the poll in question gets a noop
+	timer    *time.Timer
+	awaiting bool // a ping was sent and its pong has not come
+	extended bool // the wait for the pong was prolonged once
+	done     chan struct{}
 }
 
 // ID returns the session id: 20 characters of base64url.
 func (s *Session) ID() string { return s.id }
 
+// Protocol returns the protocol version the client speaks: 4, or 3 where
+// Options.AllowEIO3 lets it in.
+func (s *Session) Protocol() int { return s.protocol }
+
 // Request returns the handshake request: its URL, headers and remote address.
 // Its body and context belong to the handshake and are spent.
 func (s *Session) Request() *http.Request { return s.request }
 
-// Transport returns "polling" or "websocket".
+// RemoteAddr returns the client's address, with Options.TrustedProxies
+// considered; the zero Addr where it cannot be told.
+func (s *Session) RemoteAddr() netip.Addr { return s.remote }
+
+// Transport returns Polling or Websocket.
 func (s *Session) Transport() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ws != nil {
-		return transportWebsocket
+		return Websocket
 	}
-	return transportPolling
+	return Polling
 }
 
 // Done is closed when the session has ended.
 func (s *Session) Done() <-chan struct{} { return s.done }
 
+// OnOpen sets the function that is called when the open packet is on its way.
+// Call it inside Options.OnSession.
+func (s *Session) OnOpen(f func()) { s.onOpen = f }
+
 // OnMessage sets the function that receives the client's messages, in order
-// and one at a time. data is valid only during the call. Call it inside
-// Options.OnSession.
+// and one at a time. data belongs to it. Call it inside Options.OnSession.
 func (s *Session) OnMessage(f func(data []byte, binary bool)) { s.onMessage = f }
 
 // OnClose sets the function that is told once that the session has ended.
@@ -89,13 +107,30 @@ func (s *Session) Send(messages ...*Message) error {
 	err := s.sendLocked(messages)
 	s.mu.Unlock()
 	if err != nil && !errors.Is(err, ErrClosed) {
-		s.close(sendFailure(err), closeGoingAway)
+		s.end(s.sendFailure(err), closeGoingAway, false)
 	}
 	return err
 }
 
-func sendFailure(err error) Reason {
+// SendVolatile is Send for messages that may be lost: where the client cannot
+// take them at this moment, they are dropped.
+func (s *Session) SendVolatile(messages ...*Message) error {
+	s.mu.Lock()
+	ready := s.poll != nil && s.upgrade != upgradeProbed
+	if s.ws != nil {
+		ready = !s.ws.busy
+	}
+	if !ready && !s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.mu.Unlock()
+	return s.Send(messages...)
+}
+
+func (s *Session) sendFailure(err error) Reason {
 	if errors.Is(err, ErrSlow) {
+		s.server.Limited(LimitBacklog)
 		return ReasonSlow
 	}
 	return ReasonTransportError
@@ -107,7 +142,7 @@ func (s *Session) sendLocked(messages []*Message) error {
 	}
 	for _, m := range messages {
 		if s.ws != nil && !s.ws.busy {
-			rest, err := s.ws.try(m.wire())
+			rest, err := s.ws.try(s.frame(m, s.ws))
 			if err != nil {
 				return err
 			}
@@ -123,6 +158,17 @@ func (s *Session) sendLocked(messages []*Message) error {
 	}
 	s.release(false)
 	return nil
+}
+
+// frame returns the message as this session's websocket carries it.
+func (s *Session) frame(m *Message, ws *wsConn) []byte {
+	if s.protocol == 3 {
+		return m.frame3(s.base64)
+	}
+	if ws.deflate {
+		return m.deflated(s.server.opts.PerMessageDeflate)
+	}
+	return m.wire()
 }
 
 // release lets a waiting poll go; the caller holds the lock.
@@ -143,26 +189,37 @@ func (s *Session) flush() {
 		s.ws.rest = nil
 		if next == nil {
 			m := s.queue.pop()
-			if m == nil || s.closed {
+			if m == nil {
 				s.ws.busy = false
+				if s.closed {
+					s.ws.finish()
+				}
 				s.mu.Unlock()
 				return
 			}
-			next = m.wire()
+			next = s.frame(m, s.ws)
 		}
 		s.mu.Unlock()
 		if err := s.ws.write(next); err != nil {
-			s.close(ReasonTransportError, closeGoingAway)
+			s.end(ReasonTransportError, closeGoingAway, false)
+			s.ws.cut()
 			return
 		}
 	}
 }
 
-// Close ends the session: a waiting poll gets what is queued and a close
-// packet, a websocket a close frame.
-func (s *Session) Close() { s.close(ReasonForcedClose, closeNormal) }
+// closeTimeout is how long a closed session waits for its client to take what
+// was queued before.
+const closeTimeout = 30 * time.Second
 
-func (s *Session) close(reason Reason, code uint16) {
+// Close ends the session ("Close"). What was sent before still reaches the
+// client: the next poll brings it with a close packet behind it, a websocket
+// gets a close frame after it.
+func (s *Session) Close() { s.end(ReasonForcedClose, closeNormal, true) }
+
+// end ends the session for its owner. With deliver, what is queued goes out
+// first, within closeTimeout.
+func (s *Session) end(reason Reason, code uint16, deliver bool) {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -172,13 +229,21 @@ func (s *Session) close(reason Reason, code uint16) {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
+	lingers := deliver && s.ws == nil && s.poll == nil
+	if lingers {
+		s.timer = time.AfterFunc(closeTimeout, func() { s.server.forget(s) })
+	}
 	s.release(false)
 	if s.ws != nil {
-		s.ws.end(code, string(reason))
+		s.ws.close(s.server, code, reason, deliver)
 	}
 	close(s.done)
 	s.mu.Unlock()
-	s.server.forget(s)
+	if !lingers {
+		s.server.forget(s)
+	}
+	s.server.addresses.leave(s.remote)
+	s.server.counters.session(reason)
 	if s.onClose != nil {
 		s.onClose(reason)
 	}
@@ -186,66 +251,32 @@ func (s *Session) close(reason Reason, code uint16) {
 
 // receive handles one packet of the client and reports whether to go on.
 func (s *Session) receive(p packet) bool {
+	select {
+	case <-s.done:
+		return false
+	default:
+	}
+	s.heard(p.kind)
 	switch p.kind {
 	case packetMessage:
 		s.deliver.Lock()
 		defer s.deliver.Unlock()
-		select {
-		case <-s.done:
-			return false
-		default:
-		}
 		if s.onMessage != nil {
 			s.onMessage(p.data, p.binary)
 		}
 		return true
-	case packetPong:
-		s.mu.Lock()
-		if !s.closed {
-			s.awaiting = false
-			s.timer.Reset(s.server.opts.PingInterval)
-		}
-		s.mu.Unlock()
-		return true
-	case packetClose:
-		s.close(ReasonTransportClose, closeNormal)
-		return false
 	case packetPing:
-		// In version 4 only the server pings; a ping from the client is an
-		// error of the transport, as in Node.
-		s.close(ReasonTransportError, closeNormal)
+		return s.pinged()
+	case packetPong:
+		return s.ponged()
+	case packetClose:
+		s.mu.Lock()
+		s.left = true
+		s.mu.Unlock()
+		s.end(ReasonTransportClose, closeNormal, false)
 		return false
 	default:
 		// Open, upgrade and noop mean nothing here; Node ignores them too.
 		return true
-	}
-}
-
-func (s *Session) startHeartbeat() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return
-	}
-	s.timer = time.AfterFunc(s.server.opts.PingInterval, s.beat)
-}
-
-func (s *Session) beat() {
-	s.mu.Lock()
-	if s.closed {
-		s.mu.Unlock()
-		return
-	}
-	if s.awaiting {
-		s.mu.Unlock()
-		s.close(ReasonPingTimeout, closeNormal)
-		return
-	}
-	s.awaiting = true
-	s.timer.Reset(s.server.opts.PingTimeout)
-	err := s.sendLocked([]*Message{s.server.ping})
-	s.mu.Unlock()
-	if err != nil {
-		s.close(sendFailure(err), closeGoingAway)
 	}
 }

@@ -2,27 +2,35 @@ package engineio
 
 import (
 	"encoding/binary"
-	"net"
+	"errors"
+	"io"
 	"net/http"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
 )
 
 const (
-	closeNormal    uint16 = 1000
-	closeGoingAway uint16 = 1001
+	closeNormal     uint16 = 1000
+	closeGoingAway  uint16 = 1001
+	closeInvalid    uint16 = 1007
+	closeTooLarge   uint16 = 1009
+	closePatience          = time.Second // for the client to close after us
+	closeDrainBytes        = 1 << 20
 )
 
 // wsConn is a websocket whose frames are read by the library and written
 // here: whole frames that many connections share, straight into the socket
-// when it takes them. The session's lock guards busy and rest.
+// when it takes them. The session's lock guards busy, rest and last.
 type wsConn struct {
 	*websocket.Conn
-	raw  syscall.RawConn // nil where the socket cannot be written without blocking
-	busy bool            // a flusher is writing
-	rest []byte          // the part of a frame that did not fit
+	raw     syscall.RawConn // nil where the socket cannot be written without blocking
+	deflate bool            // the client takes compressed messages
+	busy    bool            // a flusher is writing
+	rest    []byte          // the part of a frame that did not fit
+	last    []byte          // the close frame that the flusher sends at the end
 }
 
 func newWSConn(c *websocket.Conn) *wsConn {
@@ -49,14 +57,91 @@ func (w *wsConn) write(frame []byte) error {
 	return err
 }
 
-// end sends a close frame if that is possible at once, and closes the
-// connection, which also ends its reader and its flusher.
-func (w *wsConn) end(code uint16, reason string) {
-	if !w.busy {
-		payload := append(binary.BigEndian.AppendUint16(nil, code), reason...)
-		_, _ = w.try(appendFrame(nil, opClose, "", payload))
+func (w *wsConn) cut() { _ = w.NetConn().Close() }
+
+// close says goodbye with a close frame, after the queue where deliver is
+// true, and closes our half of the connection; the reader then closes the
+// whole. The caller holds the session's lock.
+func (w *wsConn) close(srv *Server, code uint16, reason Reason, deliver bool) {
+	w.last = closeFrame(code, string(reason))
+	switch {
+	case !w.busy:
+		rest, err := w.try(w.last)
+		if err == nil && len(rest) > 0 {
+			w.last, w.busy = rest, true
+			srv.work.Go(w.finish)
+			return
+		}
+		w.halfClose()
+	case deliver:
+		_ = w.NetConn().SetWriteDeadline(time.Now().Add(closeTimeout))
+	default:
+		w.cut()
 	}
-	_ = w.NetConn().Close()
+}
+
+func closeFrame(code uint16, reason string) []byte {
+	return appendFrame(nil, opClose, "", append(binary.BigEndian.AppendUint16(nil, code), reason...))
+}
+
+// finish sends the close frame that the socket did not take at once.
+func (w *wsConn) finish() {
+	_ = w.NetConn().SetWriteDeadline(time.Now().Add(closePatience))
+	_ = w.write(w.last)
+	w.halfClose()
+}
+
+// halfClose lets the client read everything to the end: to close both halves
+// while bytes of the client are unread would reset the connection.
+func (w *wsConn) halfClose() {
+	_ = w.NetConn().SetReadDeadline(time.Now().Add(closePatience))
+	if half, ok := w.NetConn().(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+		return
+	}
+	w.cut()
+}
+
+// hangUp waits for the client to close, for a moment, and closes.
+func (w *wsConn) hangUp() {
+	_ = w.NetConn().SetReadDeadline(time.Now().Add(closePatience))
+	_, _ = io.CopyN(io.Discard, w.NetConn(), closeDrainBytes)
+	w.cut()
+}
+
+// next reads one packet of the client.
+func (w *wsConn) next(s *Session) (packet, error) {
+	kind, r, err := w.NextReader()
+	if err != nil {
+		return packet{}, err
+	}
+	most := s.server.opts.MaxPayload
+	data, err := io.ReadAll(io.LimitReader(r, most+1))
+	switch {
+	case err != nil:
+		return packet{}, err
+	case int64(len(data)) > most: // the library counts compressed bytes
+		return packet{}, websocket.ErrReadLimit
+	case kind == websocket.TextMessage && !utf8.Valid(data):
+		return packet{}, errUTF8
+	case kind == websocket.TextMessage && s.protocol == 3:
+		return parsed(decodePacket3(data))
+	case kind == websocket.TextMessage:
+		return parsed(decodePacket(data))
+	case s.protocol == 3:
+		return parsed(decodeBinary3(data))
+	}
+	return packet{kind: packetMessage, binary: true, data: data}, nil
+}
+
+// parseError is a packet that came whole and says nothing.
+type parseError struct{ error }
+
+func parsed(p packet, err error) (packet, error) {
+	if err != nil {
+		return p, parseError{err}
+	}
+	return p, nil
 }
 
 // readLoop hands the client's packets to the session until the connection or
@@ -68,114 +153,60 @@ func (s *Session) readLoop(w *wsConn) {
 	})
 	w.SetCloseHandler(func(int, string) error { return nil })
 	for {
-		kind, data, err := w.ReadMessage()
+		p, err := w.next(s)
 		if err != nil {
-			s.close(readFailure(err), closeNormal)
-			return
-		}
-		p := packet{kind: packetMessage, binary: true, data: data}
-		if kind == websocket.TextMessage {
-			if p, err = decodePacket(data); err != nil {
-				s.close(ReasonParseError, closeNormal)
+			reason, code := s.readFailure(err)
+			s.end(reason, code, false)
+			if reason == ReasonTransportClose {
+				w.cut() // nothing more comes, or nothing came in time
 				return
 			}
+			break
 		}
 		if !s.receive(p) {
-			return
+			break
 		}
 	}
+	w.hangUp()
 }
 
 // readFailure tells an orderly or lost connection from a broken protocol.
-func readFailure(err error) Reason {
-	if websocket.IsCloseError(err, 1002, 1003, 1007, 1009) {
-		return ReasonTransportError
+func (s *Session) readFailure(err error) (Reason, uint16) {
+	switch {
+	case errors.As(err, new(parseError)):
+		return ReasonParseError, closeNormal
+	case errors.Is(err, websocket.ErrReadLimit):
+		s.server.Limited(LimitPayload)
+		return ReasonTransportError, closeTooLarge
+	case errors.Is(err, errUTF8):
+		return ReasonTransportError, closeInvalid
+	case websocket.IsCloseError(err, 1002, 1003, 1007, 1009):
+		return ReasonTransportError, closeNormal
 	}
-	return ReasonTransportClose
+	return ReasonTransportClose, closeNormal
 }
 
-func (srv *Server) acceptWebsocket(w http.ResponseWriter, r *http.Request) (*wsConn, bool) {
-	c, err := srv.upgrader.Upgrade(w, r, nil)
+func (srv *Server) acceptWebsocket(w http.ResponseWriter, r *http.Request, header http.Header) (*wsConn, bool) {
+	c, err := srv.upgrader.Upgrade(w, r, header)
 	if err != nil {
 		return nil, false
 	}
 	c.SetReadLimit(srv.opts.MaxPayload)
-	return newWSConn(c), true
+	ws := newWSConn(c)
+	ws.deflate = srv.opts.PerMessageDeflate > 0 && offersDeflate(r)
+	return ws, true
 }
 
-func (srv *Server) openWebsocket(w http.ResponseWriter, r *http.Request) {
-	c, ok := srv.acceptWebsocket(w, r)
+func (srv *Server) openWebsocket(s *Session, w http.ResponseWriter, r *http.Request, header http.Header) {
+	c, ok := srv.acceptWebsocket(w, r, header)
 	if !ok {
+		srv.addresses.leave(s.remote)
 		return
 	}
-	s := srv.newSession(r)
 	s.ws = c
-	if !srv.start(s) {
+	if srv.start(s) {
+		s.readLoop(c)
 		return
 	}
-	s.readLoop(c)
-}
-
-// upgrade moves a polling session to a websocket (Engine.IO v4, "Upgrade"):
-// probe, answer, release of the waiting poll, and the switch.
-func (srv *Server) upgrade(s *Session, w http.ResponseWriter, r *http.Request) {
-	c, ok := srv.acceptWebsocket(w, r)
-	if !ok {
-		return
-	}
-	stop := closeWhenDone(s, c.NetConn())
-	switched := s.probe(c)
-	stop()
-	if !switched {
-		c.end(closeNormal, "")
-		return
-	}
-	_ = c.SetReadDeadline(time.Time{})
-	s.readLoop(c)
-}
-
-// closeWhenDone closes the connection when the session ends before the switch.
-func closeWhenDone(s *Session, c net.Conn) (stop func()) {
-	over := make(chan struct{})
-	s.server.work.Go(func() {
-		select {
-		case <-s.done:
-			_ = c.Close()
-		case <-over:
-		}
-	})
-	return func() { close(over) }
-}
-
-func (s *Session) probe(c *wsConn) bool {
-	_ = c.SetReadDeadline(time.Now().Add(s.server.opts.UpgradeTimeout))
-	if !expect(c, "2probe") {
-		return false
-	}
-	s.mu.Lock()
-	if s.closed || s.ws != nil || s.upgrading {
-		s.mu.Unlock()
-		return false
-	}
-	s.upgrading = true
-	s.release(true)
-	s.mu.Unlock()
-	answered := c.write(appendFrame(nil, opText, "3probe", nil)) == nil
-	switched := answered && expect(c, "5")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.upgrading = false
-	if !switched || s.closed {
-		return false
-	}
-	s.release(true)
-	s.ws = c
-	c.busy = true
-	s.server.work.Go(s.flush)
-	return true
-}
-
-func expect(c *wsConn, want string) bool {
-	kind, data, err := c.ReadMessage()
-	return err == nil && kind == websocket.TextMessage && string(data) == want
+	c.hangUp()
 }
