@@ -60,6 +60,10 @@ func NewHub(namespace *socketio.Namespace, o Options) *Hub {
 	}
 	h := &Hub{Options: o, namespace: namespace}
 	namespace.OnConnect(h.connect)
+	h.answer(EventGet, h.get)
+	h.answer(EventSubscribe, h.subscribe)
+	h.answer(EventUnsubscribe, h.unsubscribe)
+	h.answer(EventGetHistory, h.getHistory)
 	return h
 }
 
@@ -79,21 +83,22 @@ func (h *Hub) PublishFailure(f Failure) error {
 func (h *Hub) connect(s *socketio.Socket) {
 	log := h.Logger.WithFields(logrus.Fields{"socket": s.ID(), "remote": s.Request().RemoteAddr})
 	log.Debug("a dashboard connected")
-	s.OnDisconnect(func(reason string) { log.WithField("reason", reason).Debug("a dashboard disconnected") })
-	on := func(event string, answer func(context.Context, *socketio.Socket, request) error) {
-		s.On(event, func(args socketio.Args, _ socketio.Acknowledge) {
-			ctx, cancel := context.WithTimeout(context.Background(), h.Timeout)
-			defer cancel()
-			err := answer(ctx, s, parseRequest(args.Raw(0)))
-			if err != nil && !errors.Is(err, socketio.ErrDisconnected) {
-				log.WithError(err).WithField("event", event).Warn("an event could not be answered")
-			}
-		})
-	}
-	on(EventGet, h.get)
-	on(EventSubscribe, h.subscribe)
-	on(EventUnsubscribe, h.unsubscribe)
-	on(EventGetHistory, h.getHistory)
+	s.OnDisconnect(func(reason socketio.Reason) {
+		log.WithField("reason", reason).Debug("a dashboard disconnected")
+	})
+}
+
+// answer serves one event of the dashboards with a question to the Reader.
+func (h *Hub) answer(event string, answer func(context.Context, *socketio.Socket, request) error) {
+	h.namespace.On(event, func(s *socketio.Socket, args socketio.Args, _ socketio.Acknowledge) {
+		ctx, cancel := context.WithTimeout(s.Context(), h.Timeout)
+		defer cancel()
+		err := answer(ctx, s, parseRequest(args.Raw(0)))
+		if err != nil && !errors.Is(err, socketio.ErrDisconnected) && s.Context().Err() == nil {
+			h.Logger.WithError(err).WithFields(logrus.Fields{"socket": s.ID(), "event": event}).
+				Warn("an event could not be answered")
+		}
+	})
 }
 
 // known returns the region in lower case and whether it is one of the six.
@@ -134,8 +139,7 @@ func (h *Hub) subscribe(_ context.Context, s *socketio.Socket, r request) error 
 	if err != nil || !ok {
 		return s.Emit(EventRefused, invalidSource())
 	}
-	s.Join(Room(h.API, region))
-	return nil
+	return s.Join(Room(h.API, region))
 }
 
 func (h *Hub) unsubscribe(_ context.Context, s *socketio.Socket, r request) error {

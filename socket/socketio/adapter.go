@@ -1,175 +1,78 @@
 package socketio
 
-import "sync"
+import "context"
 
-// Target says which sockets of a namespace a broadcast is for.
+// Target says which sockets of a namespace something is for, and how a
+// broadcast travels to them.
 type Target struct {
-	// Rooms are the rooms whose members receive it, each member once. Empty:
-	// the whole namespace.
+	// Rooms are the rooms whose members are meant, each member once. The id of
+	// a socket is a room with that socket. Empty: the whole namespace.
 	Rooms []string
-	// Except are rooms whose members do not receive it.
+	// Except are rooms whose members are left out.
 	Except []string
-	// Local keeps the broadcast within this process.
+	// Local keeps it within this process.
 	Local bool
+	// Volatile lets clients miss it that cannot take it at this moment.
+	Volatile bool
+	// Plain keeps the packet uncompressed.
+	Plain bool
 	// Key marks a broadcast of which only the newest matters to a client that
 	// does not keep up; see engineio.Message.
 	Key string
 }
 
-// Adapter keeps the rooms of one namespace and carries broadcasts to them.
+// CommandKind says what a Command is about.
+type CommandKind int
+
+// The commands that servers of a cluster give each other.
+const (
+	// CommandBroadcast: send Packet to Target.
+	CommandBroadcast CommandKind = iota
+	// CommandBroadcastAck: send Packet to Target and answer first with the
+	// number of Clients, then with the Args of each acknowledgement.
+	CommandBroadcastAck
+	// CommandFetch: answer with the Sockets of Target.
+	CommandFetch
+	// CommandJoin: make the sockets of Target join Rooms.
+	CommandJoin
+	// CommandLeave: make the sockets of Target leave Rooms.
+	CommandLeave
+	// CommandDisconnect: disconnect the sockets of Target, with Close also
+	// their connections.
+	CommandDisconnect
+	// CommandServerEmit: hand Args to the listeners of Namespace.OnServer and
+	// answer with what they acknowledge.
+	CommandServerEmit
+)
+
+// Command is what one server asks of the others in the same namespace.
+type Command struct {
+	Kind   CommandKind
+	Target Target
+	Packet *Packet
+	Rooms  []string
+	Close  bool
+	Args   Args
+}
+
+// Answer is one answer to a Command that asks for some.
+type Answer struct {
+	Sockets []SocketInfo // CommandFetch
+	Clients int          // CommandBroadcastAck: once for each server; -1 for one that went
+	Args    *Args        // one acknowledgement, of a client or a server
+}
+
+// Adapter connects a namespace with the same namespace of other servers. What
+// comes from them it gives to Namespace.Apply. Rooms and sockets of this
+// process are no business of an adapter: a server without one is complete.
 // Its methods may be called from any goroutine.
 type Adapter interface {
-	// Join adds the socket to the rooms; joining twice is joining once.
-	Join(s *Socket, rooms ...string)
-	// Leave removes the socket from the rooms; from all of them without rooms.
-	Leave(s *Socket, rooms ...string)
-	// Broadcast sends the packet to the target's sockets.
-	Broadcast(p *Packet, t Target) error
-	// Close frees what the adapter holds.
+	// Publish carries a command to the other servers and does not wait.
+	Publish(c Command) error
+	// Ask carries a command to the other servers and calls each, one call at a
+	// time, for every answer. It returns nil when all have answered, else an
+	// error that says how many did not before ctx ended.
+	Ask(ctx context.Context, c Command, each func(Answer)) error
+	// Close leaves the cluster.
 	Close() error
 }
-
-// MemoryAdapter is the Adapter of a single process.
-type MemoryAdapter struct {
-	mu    sync.RWMutex
-	rooms map[string]*room
-	of    map[*Socket]map[string]struct{}
-}
-
-// room keeps its members twice: as a set to change, and as a list for
-// broadcasts, made anew only after a change.
-type room struct {
-	members  map[*Socket]struct{}
-	snapshot []*Socket
-}
-
-// NewMemoryAdapter returns an adapter without members.
-func NewMemoryAdapter() *MemoryAdapter {
-	return &MemoryAdapter{rooms: make(map[string]*room), of: make(map[*Socket]map[string]struct{})}
-}
-
-// everyone is the room of all sockets; no client can name it.
-const everyone = "\x00"
-
-// Join implements Adapter.
-func (a *MemoryAdapter) Join(s *Socket, rooms ...string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	mine := a.of[s]
-	if mine == nil {
-		mine = make(map[string]struct{})
-		a.of[s] = mine
-	}
-	for _, name := range rooms {
-		if _, member := mine[name]; member {
-			continue
-		}
-		mine[name] = struct{}{}
-		r := a.rooms[name]
-		if r == nil {
-			r = &room{members: make(map[*Socket]struct{})}
-			a.rooms[name] = r
-		}
-		r.members[s] = struct{}{}
-		r.snapshot = nil
-	}
-}
-
-// Leave implements Adapter.
-func (a *MemoryAdapter) Leave(s *Socket, rooms ...string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(rooms) == 0 {
-		for name := range a.of[s] {
-			a.drop(s, name)
-		}
-		delete(a.of, s)
-		return
-	}
-	for _, name := range rooms {
-		a.drop(s, name)
-	}
-}
-
-func (a *MemoryAdapter) drop(s *Socket, name string) {
-	delete(a.of[s], name)
-	r := a.rooms[name]
-	if r == nil {
-		return
-	}
-	delete(r.members, s)
-	r.snapshot = nil
-	if len(r.members) == 0 {
-		delete(a.rooms, name)
-	}
-}
-
-// Broadcast implements Adapter: the packet is encoded once and handed to each
-// socket of the target.
-func (a *MemoryAdapter) Broadcast(p *Packet, t Target) error {
-	members := a.members(t)
-	if len(members) == 0 {
-		return nil
-	}
-	messages := p.encode(t.Key)
-	for _, s := range members {
-		_ = s.sendEncoded(messages) // who is gone or too slow is ended, the others go on
-	}
-	return nil
-}
-
-// Close implements Adapter.
-func (a *MemoryAdapter) Close() error { return nil }
-
-func (a *MemoryAdapter) members(t Target) []*Socket {
-	names := t.Rooms
-	if len(names) == 0 {
-		names = []string{everyone}
-	}
-	if len(names) == 1 && len(t.Except) == 0 {
-		return a.snapshot(names[0])
-	}
-	skip := make(map[*Socket]struct{})
-	for _, name := range t.Except {
-		for _, s := range a.snapshot(name) {
-			skip[s] = struct{}{}
-		}
-	}
-	var all []*Socket
-	for _, name := range names {
-		for _, s := range a.snapshot(name) {
-			if _, done := skip[s]; done {
-				continue
-			}
-			skip[s] = struct{}{}
-			all = append(all, s)
-		}
-	}
-	return all
-}
-
-func (a *MemoryAdapter) snapshot(name string) []*Socket {
-	a.mu.RLock()
-	r := a.rooms[name]
-	if r == nil {
-		a.mu.RUnlock()
-		return nil
-	}
-	list := r.snapshot
-	a.mu.RUnlock()
-	if list != nil {
-		return list
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if r.snapshot == nil {
-		list = make([]*Socket, 0, len(r.members))
-		for s := range r.members {
-			list = append(list, s)
-		}
-		r.snapshot = list
-	}
-	return r.snapshot
-}
-
-var _ Adapter = (*MemoryAdapter)(nil)

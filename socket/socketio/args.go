@@ -89,28 +89,48 @@ func (a Args) restore(v any) (any, error) {
 	return v, nil
 }
 
-// encodeArgs writes values as a JSON array. A json.RawMessage is passed
-// through as it is; []byte in the values themselves, in []any and in
-// map[string]any becomes an attachment.
-func encodeArgs(values ...any) (json.RawMessage, [][]byte, error) {
-	var attachments [][]byte
-	b := []byte{'['}
+// NewArgs encodes values as arguments. A json.RawMessage is passed through as
+// it is; []byte, also inside []any, [][]byte and map[string]any in any depth,
+// travels as binary.
+func NewArgs(values ...any) (Args, error) {
+	var a Args
 	for i, v := range values {
+		if raw, ok := v.(json.RawMessage); ok && len(raw) > 0 {
+			a.raw = append(a.raw, raw)
+			continue
+		}
+		one, err := encodeJSON(extract(v, &a.attachments))
+		if err != nil {
+			return Args{}, fmt.Errorf("argument %d cannot be sent: %w", i, err)
+		}
+		a.raw = append(a.raw, one)
+	}
+	return a, nil
+}
+
+// from returns the arguments behind the first n.
+func (a Args) from(n int) Args {
+	return Args{raw: a.raw[min(n, len(a.raw)):], attachments: a.attachments}
+}
+
+// JSON returns the arguments as a JSON array.
+func (a Args) JSON() json.RawMessage {
+	size := 2
+	for _, raw := range a.raw {
+		size += len(raw) + 1
+	}
+	b := append(make([]byte, 0, size), '[')
+	for i, raw := range a.raw {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		if raw, ok := v.(json.RawMessage); ok && len(raw) > 0 {
-			b = append(b, raw...)
-			continue
-		}
-		one, err := encodeJSON(extract(v, &attachments))
-		if err != nil {
-			return nil, nil, fmt.Errorf("argument %d cannot be sent: %w", i, err)
-		}
-		b = append(b, one...)
+		b = append(b, raw...)
 	}
-	return append(b, ']'), attachments, nil
+	return append(b, ']')
 }
+
+// Attachments returns the binary parts that the placeholders stand for.
+func (a Args) Attachments() [][]byte { return a.attachments }
 
 func extract(v any, into *[][]byte) any {
 	switch t := v.(type) {
@@ -120,6 +140,12 @@ func extract(v any, into *[][]byte) any {
 			Placeholder bool `json:"_placeholder"`
 			Num         int  `json:"num"`
 		}{true, len(*into) - 1}
+	case [][]byte:
+		out := make([]any, len(t))
+		for i, e := range t {
+			out[i] = extract(e, into)
+		}
+		return out
 	case []any:
 		out := make([]any, len(t))
 		for i, e := range t {
@@ -149,13 +175,20 @@ func encodeJSON(v any) ([]byte, error) {
 
 // eventPacket makes the packet of an event.
 func eventPacket(namespace, event string, values []any) (*Packet, error) {
-	data, attachments, err := encodeArgs(append([]any{event}, values...)...)
+	if reserved(event) {
+		return nil, fmt.Errorf("the event name %q is reserved", event)
+	}
+	args, err := NewArgs(append([]any{event}, values...)...)
 	if err != nil {
 		return nil, err
 	}
-	p := &Packet{Type: Event, Namespace: namespace, Data: data, Attachments: attachments}
-	if len(attachments) > 0 {
-		p.Type = BinaryEvent
+	return args.packet(PacketEvent, namespace), nil
+}
+
+// packet makes an event or acknowledgement of the arguments.
+func (a Args) packet(kind PacketType, namespace string) *Packet {
+	if len(a.attachments) > 0 {
+		kind += PacketBinaryEvent - PacketEvent
 	}
-	return p, nil
+	return &Packet{Type: kind, Namespace: namespace, Data: a.JSON(), Attachments: a.attachments}
 }

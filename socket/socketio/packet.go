@@ -15,17 +15,14 @@ type PacketType byte
 
 // The packet types of protocol v5.
 const (
-	Connect PacketType = iota
-	Disconnect
-	Event
-	Ack
-	ConnectError
-	BinaryEvent
-	BinaryAck
+	PacketConnect PacketType = iota
+	PacketDisconnect
+	PacketEvent
+	PacketAck
+	PacketConnectError
+	PacketBinaryEvent
+	PacketBinaryAck
 )
-
-// maxAttachments bounds how many binary parts one packet may announce.
-const maxAttachments = 1000
 
 // Packet is one Socket.IO packet. Data is JSON text; in the binary types it
 // holds placeholders for the Attachments.
@@ -41,12 +38,12 @@ type Packet struct {
 
 // Encode returns the Engine.IO messages of the packet: one text message and
 // one binary message for each attachment.
-func (p *Packet) Encode() []*engineio.Message { return p.encode("") }
+func (p *Packet) Encode() []*engineio.Message { return p.encode(Target{}) }
 
-func (p *Packet) encode(key string) []*engineio.Message {
+func (p *Packet) encode(t Target) []*engineio.Message {
 	b := make([]byte, 0, len(p.Data)+len(p.Namespace)+16)
 	b = append(b, '0'+byte(p.Type))
-	if p.Type == BinaryEvent || p.Type == BinaryAck {
+	if p.Type == PacketBinaryEvent || p.Type == PacketBinaryAck {
 		b = strconv.AppendInt(b, int64(len(p.Attachments)), 10)
 		b = append(b, '-')
 	}
@@ -57,12 +54,15 @@ func (p *Packet) encode(key string) []*engineio.Message {
 		b = strconv.AppendUint(b, *p.ID, 10)
 	}
 	text := engineio.NewText(append(b, p.Data...))
+	text.Plain = t.Plain
+	if len(p.Attachments) == 0 {
+		text.Key = t.Key
+	}
 	messages := []*engineio.Message{text}
 	for _, a := range p.Attachments {
-		messages = append(messages, engineio.NewBinary(a))
-	}
-	if len(messages) == 1 {
-		text.Key = key
+		m := engineio.NewBinary(a)
+		m.Plain = t.Plain
+		messages = append(messages, m)
 	}
 	return messages
 }
@@ -82,11 +82,11 @@ func DecodePacket(b []byte) (*Packet, error) {
 	}
 	p := &Packet{Type: PacketType(b[0] - '0'), Namespace: "/"}
 	b = b[1:]
-	if p.Type == BinaryEvent || p.Type == BinaryAck {
+	if p.Type == PacketBinaryEvent || p.Type == PacketBinaryAck {
 		count, rest, found := bytes.Cut(b, []byte{'-'})
 		n, err := strconv.ParseUint(string(count), 10, 31)
-		if !found || err != nil || n > maxAttachments {
-			return nil, fmt.Errorf("a binary packet must announce 0 to %d attachments, then a hyphen", maxAttachments)
+		if !found || err != nil {
+			return nil, errors.New("a binary packet must announce the number of its attachments, then a hyphen")
 		}
 		p.expected, b = int(n), rest
 	}
@@ -122,15 +122,15 @@ func (p *Packet) check() error {
 		first = bytes.TrimLeft(p.Data, " \t\r\n")[0]
 	}
 	switch p.Type {
-	case Connect:
+	case PacketConnect:
 		if first != 0 && first != '{' {
 			return errPayload
 		}
-	case Disconnect:
+	case PacketDisconnect:
 		if first != 0 {
 			return errPayload
 		}
-	case ConnectError:
+	case PacketConnectError:
 		if first != '{' && first != '"' {
 			return errPayload
 		}

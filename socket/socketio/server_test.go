@@ -101,7 +101,7 @@ var _ = Describe("a Socket.IO server", func() {
 				for i := range args.Len() {
 					var room string
 					_ = args.Decode(i, &room)
-					s.Join(room)
+					_ = s.Join(room)
 				}
 				_ = ack()
 			})
@@ -192,13 +192,13 @@ var _ = Describe("a Socket.IO server", func() {
 
 	It("tells a socket why it went", func() {
 		srv, connect := serve(Options{})
-		reasons := make(chan string, 2)
-		srv.Of("/").OnConnect(func(s *Socket) { s.OnDisconnect(func(r string) { reasons <- r }) })
+		reasons := make(chan Reason, 2)
+		srv.Of("/").OnConnect(func(s *Socket) { s.OnDisconnect(func(r Reason) { reasons <- r }) })
 		p := connect("/,")
 		p.send("41")
-		Eventually(reasons).Should(Receive(Equal("client namespace disconnect")))
+		Eventually(reasons).Should(Receive(Equal(ReasonClientNamespace)))
 		q := connect("/,")
 		Expect(q.Close()).To(Succeed())
-		Eventually(reasons).Should(Receive(Equal("transport close")))
+		Eventually(reasons).Should(Receive(Equal(ReasonTransportClose)))
 	})
 })

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/devops-insights/devops-insights/socket/engineio"
 )
@@ -15,32 +15,62 @@ import (
 // ErrDisconnected is returned when a socket is or becomes disconnected.
 var ErrDisconnected = errors.New("the socket is disconnected")
 
-// Acknowledge answers an event; calls after the first do nothing. It is never
-// nil: where the client asked for no acknowledgement it does nothing.
-type Acknowledge func(args ...any) error
-
-// Handler handles one event of a client. Handlers of one client are called one
-// at a time, in the order in which its events came.
-type Handler func(args Args, ack Acknowledge)
-
-// Socket is one client within one namespace.
+// Socket is one client within one namespace. Its methods may be called from
+// any goroutine.
+//
+// The handlers of one client, of all its sockets, run one at a time and in the
+// order in which its packets came; acknowledgements are taken meanwhile, so a
+// handler may wait for one. A handler that waits for something else should
+// heed Context.
 type Socket struct {
 	id        string
 	namespace *Namespace
 	client    *client
 	auth      json.RawMessage
+	since     time.Time
+	done      chan struct{}
+	away      *absence // what its recovery needs; guarded by the log's lock
+	rooms     []string // guarded by the namespace's rooms
+	recovered bool
 
 	mu           sync.Mutex
 	gone         bool
-	done         chan struct{}
-	handlers     map[string]Handler
-	onDisconnect func(reason string)
-	acks         map[uint64]chan Args
-	nextAck      uint64
+	data         any
+	listeners    listeners
+	onDisconnect []func(reason Reason)
+	acks         map[uint64]pending
+}
+
+// Reason says why a socket was disconnected, in the words of Node's socket.io.
+type Reason string
+
+// The reasons of a disconnection. A Node client hears "io server disconnect"
+// for ReasonServerNamespace, and does not reconnect by itself; "transport
+// close" or "transport error" for the others, and does.
+const (
+	ReasonClientNamespace Reason = "client namespace disconnect"
+	ReasonServerNamespace Reason = "server namespace disconnect"
+	ReasonForcedServer    Reason = "forced server close"
+	ReasonForced                 = Reason(engineio.ReasonForcedClose)
+	ReasonTransportClose         = Reason(engineio.ReasonTransportClose)
+	ReasonTransportError         = Reason(engineio.ReasonTransportError)
+	ReasonPingTimeout            = Reason(engineio.ReasonPingTimeout)
+	ReasonParseError             = Reason(engineio.ReasonParseError)
+	ReasonServerShutdown         = Reason(engineio.ReasonShutdown)
+	ReasonSlow                   = Reason(engineio.ReasonSlow)
+)
+
+// recoverable reports whether the client may come back as who it was: not when
+// either side meant the end.
+func (r Reason) recoverable() bool {
+	return r != ReasonClientNamespace && r != ReasonServerNamespace
 }
 
 // ID returns the socket's id: 20 characters, different from the session's.
 func (s *Socket) ID() string { return s.id }
+
+// Namespace returns the namespace the socket is in.
+func (s *Socket) Namespace() *Namespace { return s.namespace }
 
 // Auth returns the payload of the client's CONNECT packet as JSON text, nil
 // when it sent none.
@@ -49,178 +79,141 @@ func (s *Socket) Auth() json.RawMessage { return s.auth }
 // Request returns the handshake request of the connection.
 func (s *Socket) Request() *http.Request { return s.client.session.Request() }
 
+// Session returns the connection below, which other sockets may share.
+func (s *Socket) Session() *engineio.Session { return s.client.session }
+
+// Recovered reports whether the client came back with its state recovered.
+func (s *Socket) Recovered() bool { return s.recovered }
+
 // Done is closed when the socket is disconnected.
 func (s *Socket) Done() <-chan struct{} { return s.done }
 
-// On sets the handler of an event. Events without one are ignored.
-func (s *Socket) On(event string, h Handler) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.handlers[event] = h
-}
+// Context returns a context that ends with the socket.
+func (s *Socket) Context() context.Context { return socketContext{s} }
 
-// OnDisconnect sets the function that is told once why the socket went.
-func (s *Socket) OnDisconnect(f func(reason string)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.onDisconnect = f
-}
+// socketContext costs no memory and no goroutine.
+type socketContext struct{ s *Socket }
 
-// Join enters rooms.
-func (s *Socket) Join(rooms ...string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.gone {
-		s.namespace.adapter.Join(s, rooms...)
+func (c socketContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (c socketContext) Done() <-chan struct{}       { return c.s.done }
+func (c socketContext) Value(any) any               { return nil }
+func (c socketContext) Err() error {
+	if c.s.disconnected() {
+		return context.Canceled
 	}
+	return nil
+}
+
+func (s *Socket) disconnected() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// SetData keeps a value of the program with the socket. Other servers see it
+// as JSON, and it survives a recovery.
+func (s *Socket) SetData(v any) {
+	s.mu.Lock()
+	s.data = v
+	s.mu.Unlock()
+}
+
+// Data returns what SetData kept, nil where nothing was.
+func (s *Socket) Data() any {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.data
+}
+
+// Join enters rooms, or none of them with an error: ErrDisconnected, or the
+// bound of Options.MaxRooms.
+func (s *Socket) Join(rooms ...string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone {
+		return ErrDisconnected
+	}
+	most := s.namespace.server.opts.MaxRooms
+	if !s.namespace.rooms.join(s, rooms, most) {
+		s.namespace.server.engine.Limited(LimitRooms)
+		return fmt.Errorf("a socket may be in %d rooms (MaxRooms), and would be in more", most)
+	}
+	return nil
 }
 
 // Leave leaves rooms.
-func (s *Socket) Leave(rooms ...string) {
-	if len(rooms) > 0 {
-		s.namespace.adapter.Leave(s, rooms...)
-	}
+func (s *Socket) Leave(rooms ...string) { s.namespace.rooms.leave(s, rooms) }
+
+// Rooms returns the rooms the socket is in, its id first.
+func (s *Socket) Rooms() []string {
+	return append([]string{s.id}, s.namespace.rooms.of(s)...)
 }
 
-// Emit sends an event to this client. Arguments are encoded as JSON; a
-// json.RawMessage is passed through as it is, and []byte travels as binary.
-// A nil error says that it was sent or queued.
-func (s *Socket) Emit(event string, args ...any) error {
-	p, err := eventPacket(s.namespace.name, event, args)
-	if err != nil {
-		return err
-	}
-	return s.send(p)
-}
+// Broadcast selects every other socket of the namespace.
+func (s *Socket) Broadcast() Broadcast { return s.namespace.Except(s.id) }
 
-// EmitWithAck sends an event and waits for the client's acknowledgement, for
-// the end of ctx, or for the disconnection (ErrDisconnected).
-func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (Args, error) {
-	p, err := eventPacket(s.namespace.name, event, args)
-	if err != nil {
-		return Args{}, err
-	}
-	answer := make(chan Args, 1)
+// To selects the members of rooms, without this socket.
+func (s *Socket) To(rooms ...string) Broadcast { return s.Broadcast().To(rooms...) }
+
+// OnDisconnect adds a function that is told once why the socket went. It runs
+// after the last handler has returned.
+func (s *Socket) OnDisconnect(f func(reason Reason)) {
 	s.mu.Lock()
-	id := s.nextAck
-	s.nextAck++
-	s.acks[id] = answer
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		delete(s.acks, id)
-		s.mu.Unlock()
-	}()
-	p.ID = &id
-	if err := s.send(p); err != nil {
-		return Args{}, err
-	}
-	select {
-	case a := <-answer:
-		return a, nil
-	case <-s.done:
-		return Args{}, ErrDisconnected
-	case <-ctx.Done():
-		return Args{}, fmt.Errorf("no acknowledgement of %q: %w", event, ctx.Err())
-	}
+	defer s.mu.Unlock()
+	s.onDisconnect = append(s.onDisconnect, f)
 }
 
 // Disconnect takes the socket out of its namespace; the client hears "io
 // server disconnect" and does not reconnect by itself. The connection stays
 // open for the client's other namespaces.
 func (s *Socket) Disconnect() {
-	_ = s.send(&Packet{Type: Disconnect, Namespace: s.namespace.name})
+	_ = s.send(&Packet{Type: PacketDisconnect, Namespace: s.namespace.name})
 	s.client.remove(s)
-	s.leave("server namespace disconnect")
+	s.leave(ReasonServerNamespace)
 }
 
-func (s *Socket) send(p *Packet) error { return s.sendEncoded(p.Encode()) }
-
-func (s *Socket) sendEncoded(messages []*engineio.Message) error {
-	err := s.client.session.Send(messages...)
-	if errors.Is(err, engineio.ErrClosed) {
-		return ErrDisconnected
+// CloseConnection disconnects all sockets of the client and closes the
+// connection.
+func (s *Socket) CloseConnection() {
+	for _, each := range s.client.all() {
+		each.Disconnect()
 	}
-	return err
+	s.client.session.Close()
 }
 
 // leave ends the socket: rooms first, so that no broadcast finds it any more.
-func (s *Socket) leave(reason string) {
+func (s *Socket) leave(reason Reason) {
 	s.mu.Lock()
 	if s.gone {
 		s.mu.Unlock()
 		return
 	}
 	s.gone = true
-	s.namespace.adapter.Leave(s)
+	acks := s.acks
+	s.acks = nil
+	s.mu.Unlock()
+	n := s.namespace
+	rooms := n.rooms.of(s)
+	left := n.rooms.exit(s)
+	if n.log != nil {
+		n.log.leave(s, rooms, reason.recoverable())
+	}
 	close(s.done)
-	f := s.onDisconnect
-	s.mu.Unlock()
-	if f != nil {
-		f(reason)
+	for _, answer := range acks {
+		answer(Args{}, false)
 	}
-}
-
-func (s *Socket) event(p *Packet, args Args) error {
-	var name string
-	if args.Len() == 0 {
-		return errPayload
-	}
-	if err := json.Unmarshal(args.Raw(0), &name); err != nil {
-		// A number is a valid event name for Node's parser; nobody listens to one.
-		if json.Unmarshal(args.Raw(0), new(float64)) != nil {
-			return errPayload
+	s.client.do(func() {
+		s.mu.Lock()
+		all := s.onDisconnect
+		s.mu.Unlock()
+		for _, f := range all {
+			f(reason)
 		}
-		return nil
-	}
-	if reserved(name) {
-		return fmt.Errorf("the event name %q is reserved", name)
-	}
-	s.mu.Lock()
-	h := s.handlers[name]
-	s.mu.Unlock()
-	if h == nil {
-		return nil
-	}
-	defer func() {
-		// A mistake in one handler must not take every dashboard down with it.
-		if v := recover(); v != nil {
-			s.namespace.server.opts.Logf("socket %s: the handler of %q panicked: %v\n%s", s.id, name, v, debug.Stack())
-		}
-	}()
-	h(Args{raw: args.raw[1:], attachments: args.attachments}, s.acknowledge(p.ID))
-	return nil
-}
-
-func (s *Socket) acknowledge(id *uint64) Acknowledge {
-	var once sync.Once
-	return func(values ...any) (err error) {
-		if id == nil {
-			return nil
-		}
-		once.Do(func() {
-			var p = &Packet{Type: Ack, Namespace: s.namespace.name, ID: id}
-			if p.Data, p.Attachments, err = encodeArgs(values...); err != nil {
-				return
-			}
-			if len(p.Attachments) > 0 {
-				p.Type = BinaryAck
-			}
-			err = s.send(p)
-		})
-		return err
-	}
-}
-
-func (s *Socket) acknowledged(id *uint64, args Args) {
-	if id == nil {
-		return
-	}
-	s.mu.Lock()
-	answer := s.acks[*id]
-	delete(s.acks, *id)
-	s.mu.Unlock()
-	if answer != nil {
-		answer <- args
+	})
+	if left == 0 {
+		n.server.tidy(n)
 	}
 }

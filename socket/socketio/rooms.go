@@ -1,0 +1,202 @@
+package socketio
+
+import (
+	"slices"
+	"sync"
+)
+
+// rooms are the sockets of a namespace in this process and the rooms they are
+// in. A socket's own id works as a room without being one.
+type rooms struct {
+	mu      sync.RWMutex
+	sockets map[string]*Socket
+	all     []*Socket // snapshot of sockets; nil after a change
+	named   map[string]*room
+}
+
+// room keeps its members twice: as a set to change, and as a list for
+// broadcasts, made anew only after a change.
+type room struct {
+	members  map[*Socket]struct{}
+	snapshot []*Socket
+}
+
+func newRooms() *rooms {
+	return &rooms{sockets: make(map[string]*Socket), named: make(map[string]*room)}
+}
+
+// enter adds a socket. welcome sends it its CONNECT packet under the lock: no
+// broadcast comes before it, and none that follows is missed.
+func (r *rooms) enter(s *Socket, welcome func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	welcome()
+	r.sockets[s.id] = s
+	r.all = nil
+}
+
+// exit takes the socket out of the namespace and reports how many are left.
+func (r *rooms) exit(s *Socket) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, name := range s.rooms {
+		r.drop(s, name)
+	}
+	if r.sockets[s.id] == s {
+		delete(r.sockets, s.id)
+		r.all = nil
+	}
+	return len(r.sockets)
+}
+
+// join adds the socket to rooms and reports false, adding none, where it would
+// be in more than most.
+func (r *rooms) join(s *Socket, names []string, most int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var fresh []string
+	for _, name := range names {
+		in := r.named[name]
+		if in != nil {
+			if _, member := in.members[s]; member {
+				continue
+			}
+		}
+		if name != s.id && !slices.Contains(fresh, name) {
+			fresh = append(fresh, name)
+		}
+	}
+	if len(s.rooms)+len(fresh) > most {
+		return false
+	}
+	for _, name := range fresh {
+		in := r.named[name]
+		if in == nil {
+			in = &room{members: make(map[*Socket]struct{})}
+			r.named[name] = in
+		}
+		in.members[s] = struct{}{}
+		in.snapshot = nil
+	}
+	s.rooms = append(s.rooms, fresh...)
+	return true
+}
+
+func (r *rooms) leave(s *Socket, names []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, name := range names {
+		if i := slices.Index(s.rooms, name); i >= 0 {
+			s.rooms = slices.Delete(s.rooms, i, i+1)
+			r.drop(s, name)
+		}
+	}
+}
+
+// drop removes a member; the caller holds the lock.
+func (r *rooms) drop(s *Socket, name string) {
+	in := r.named[name]
+	if in == nil {
+		return
+	}
+	delete(in.members, s)
+	in.snapshot = nil
+	if len(in.members) == 0 {
+		delete(r.named, name)
+	}
+}
+
+// of returns the rooms of a socket, without its id.
+func (r *rooms) of(s *Socket) []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return slices.Clone(s.rooms)
+}
+
+func (r *rooms) count() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.sockets)
+}
+
+// members returns the sockets of the target, each once. The result is shared:
+// it must not be changed.
+func (r *rooms) members(t Target) []*Socket {
+	if len(t.Except) == 0 {
+		switch len(t.Rooms) {
+		case 0:
+			return r.everyone()
+		case 1:
+			return r.inRoom(t.Rooms[0])
+		}
+	}
+	seen := make(map[*Socket]struct{})
+	for _, name := range t.Except {
+		for _, s := range r.inRoom(name) {
+			seen[s] = struct{}{}
+		}
+	}
+	var result []*Socket
+	take := func(list []*Socket) {
+		for _, s := range list {
+			if _, done := seen[s]; !done {
+				seen[s] = struct{}{}
+				result = append(result, s)
+			}
+		}
+	}
+	if len(t.Rooms) == 0 {
+		take(r.everyone())
+	}
+	for _, name := range t.Rooms {
+		take(r.inRoom(name))
+	}
+	return result
+}
+
+func (r *rooms) everyone() []*Socket {
+	r.mu.RLock()
+	list := r.all
+	r.mu.RUnlock()
+	if list != nil {
+		return list
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.all == nil {
+		r.all = make([]*Socket, 0, len(r.sockets))
+		for _, s := range r.sockets {
+			r.all = append(r.all, s)
+		}
+	}
+	return r.all
+}
+
+func (r *rooms) inRoom(name string) []*Socket {
+	r.mu.RLock()
+	in, own := r.named[name], r.sockets[name]
+	var list []*Socket
+	if in != nil {
+		list = in.snapshot
+	}
+	r.mu.RUnlock()
+	if in != nil && list == nil {
+		list = r.renew(in)
+	}
+	if own != nil && !slices.Contains(list, own) {
+		return append(slices.Clip(list), own)
+	}
+	return list
+}
+
+func (r *rooms) renew(in *room) []*Socket {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if in.snapshot == nil {
+		in.snapshot = make([]*Socket, 0, len(in.members))
+		for s := range in.members {
+			in.snapshot = append(in.snapshot, s)
+		}
+	}
+	return in.snapshot
+}
