@@ -152,22 +152,6 @@ var _ = Describe("an Engine.IO session", func() {
 		Eventually(reasons, "10s").Should(Receive(Equal(ReasonPingTimeout)))
 	})
 
-	It("ends on a second poll at the same time, and on a cancelled one", func() {
-		_, url, reasons := echo(Options{})
-		session := handshake(url)
-		first := poll(session)
-		Eventually(func() int { code, _ := do(http.MethodGet, session, ""); return code }, "10s").Should(Equal(400))
-		Eventually(reasons, "10s").Should(Receive(Equal(ReasonTransportError)))
-		Eventually(first, "10s").Should(Receive())
-		session = handshake(url)
-		ctx, cancel := context.WithCancel(context.Background())
-		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, session, http.NoBody)
-		time.AfterFunc(20*time.Millisecond, cancel)
-		_, err := http.DefaultClient.Do(req)
-		Expect(err).To(HaveOccurred())
-		Eventually(reasons, "10s").Should(Receive(Equal(ReasonTransportError)))
-	})
-
 	It("sends the close packet to a waiting poll when the server ends it", func(ctx SpecContext) {
 		srv, url, reasons := echo(Options{})
 		session := handshake(url)

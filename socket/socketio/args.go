@@ -192,3 +192,19 @@ func (a Args) packet(kind PacketType, namespace string) *Packet {
 	}
 	return &Packet{Type: kind, Namespace: namespace, Data: a.JSON(), Attachments: a.attachments}
 }
+
+// Values returns all arguments as Value does, ready to be sent again; one
+// without binary parts stays the JSON text that it was.
+func (a Args) Values() []any {
+	values := make([]any, a.Len())
+	for i, raw := range a.raw {
+		values[i] = raw
+		if len(a.attachments) == 0 {
+			continue
+		}
+		if v, err := a.Value(i); err == nil {
+			values[i] = v
+		}
+	}
+	return values
+}
