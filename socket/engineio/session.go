@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"sync"
@@ -106,10 +107,14 @@ func (s *Session) Send(messages ...*Message) error {
 	s.mu.Lock()
 	err := s.sendLocked(messages)
 	s.mu.Unlock()
-	if err != nil && !errors.Is(err, ErrClosed) {
-		s.end(s.sendFailure(err), closeGoingAway, false)
+	if err == nil || errors.Is(err, ErrClosed) {
+		return err
 	}
-	return err
+	s.end(s.sendFailure(err), closeGoingAway, false)
+	if errors.Is(err, ErrSlow) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrClosed, err)
 }
 
 // SendVolatile is Send for messages that may be lost: where the client cannot
@@ -279,4 +284,11 @@ func (s *Session) receive(p packet) bool {
 		// Open, upgrade and noop mean nothing here; Node ignores them too.
 		return true
 	}
+}
+
+// Stalled reports whether the client is behind: messages wait for it.
+func (s *Session) Stalled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue.waiting) > 0 || s.ws != nil && s.ws.busy
 }
