@@ -40,3 +40,72 @@ var _ = It("tells the owner of every session's end, also when the server closes 
 	Expect(srv.Count()).To(BeZero())
 	clients.Wait()
 })
+
+var _ = Describe("a session that the server closes", func() {
+	// opened returns a polling session's URL and its server side.
+	opened := func() (string, *Session) {
+		GinkgoHelper()
+		sessions := make(chan *Session, 1)
+		srv := NewServer(Options{OnSession: func(s *Session) { sessions <- s }})
+		web := httptest.NewServer(srv)
+		DeferCleanup(func(ctx context.Context) {
+			Expect(srv.Close(ctx)).To(Succeed())
+			web.Close()
+		})
+		return dialect(4).open(web.URL + "/?"), <-sessions
+	}
+
+	It("delivers over polling what was sent before, then a close packet", func() {
+		url, s := opened()
+		Expect(s.Send(NewText([]byte("last words")))).To(Succeed())
+		s.Close()
+		Expect(s.Send(NewText([]byte("too late")))).To(MatchError(ErrClosed))
+		_, body := do("GET", url, "")
+		Expect(body).To(Equal("4last words"))
+		_, body = do("GET", url, "")
+		Expect(body).To(Equal("1"))
+		code, _ := do("GET", url, "")
+		Expect(code).To(Equal(400))
+		Expect(s.server.Count()).To(BeZero())
+	})
+
+	It("delivers it over the websocket of an upgrade that was under way", func() {
+		url, s := opened()
+		ws := dial(strings.Replace(url, "polling", "websocket", 1))
+		write(ws, "2probe")
+		Expect(read(ws)).To(Equal("3probe"))
+		Expect(s.Send(NewText([]byte("last words")))).To(Succeed())
+		s.Close()
+		write(ws, "5")
+		Expect(read(ws)).To(Equal("4last words"))
+		Expect(closed(ws).Code).To(Equal(1000))
+		Expect(s.server.Count()).To(BeZero())
+	})
+
+	It("delivers it over a websocket whose client is behind", func() {
+		_, s := opened()
+		base := s.server
+		sessions := make(chan *Session, 1)
+		base.opts.OnSession = func(s *Session) { sessions <- s }
+		web := httptest.NewServer(base)
+		DeferCleanup(web.Close)
+		ws := dial(web.URL + "/?EIO=4&transport=polling")
+		s = <-sessions
+		big := NewText([]byte(strings.Repeat("x", 1_000_000)))
+		for !s.Stalled() {
+			Expect(s.Send(big)).To(Succeed())
+		}
+		Expect(s.Send(NewText([]byte("last words")))).To(Succeed())
+		s.Close()
+		var last string
+		for {
+			_, data, err := ws.ReadMessage()
+			if err != nil {
+				Expect(websocket.IsCloseError(err, 1000)).To(BeTrue(), err.Error())
+				break
+			}
+			last = string(data)
+		}
+		Expect(last).To(Equal("4last words"))
+	})
+})

@@ -40,17 +40,19 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, a ask) {
 		return
 	}
 	messages := s.queue.take()
+	farewell := s.closed && len(messages) == 0
 	switch {
-	case s.closed && s.left:
+	case farewell && s.left:
 		messages = append(messages, control(packetNoop, nil))
-	case s.closed:
+	case farewell:
+		// Alone, as in Node: clients look at a close packet before the messages
+		// that came in the same payload.
 		messages = append(messages, control(packetClose, nil))
 	case len(messages) == 0 && noop:
 		messages = append(messages, control(packetNoop, nil))
 	}
-	closed := s.closed
 	s.mu.Unlock()
-	if closed {
+	if farewell {
 		s.server.forget(s)
 	}
 	s.writePoll(w, r, a, messages)

@@ -50,6 +50,7 @@ type Session struct {
 	mu       sync.Mutex
 	closed   bool
 	left     bool // the client closed it: a waiting poll hears noop, not close
+	lingers  bool // closed, and still to deliver what was sent before
 	queue    backlog
 	ws       *wsConn
 	upgrade  upgradeState
@@ -218,7 +219,7 @@ func (s *Session) flush() {
 const closeTimeout = 30 * time.Second
 
 // Close ends the session ("Close"). What was sent before still reaches the
-// client: the next poll brings it with a close packet behind it, a websocket
+// client: the next poll brings it and the one after a close packet, a websocket
 // gets a close frame after it.
 func (s *Session) Close() { s.end(ReasonForcedClose, closeNormal, true) }
 
@@ -234,7 +235,8 @@ func (s *Session) end(reason Reason, code uint16, deliver bool) {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
-	lingers := deliver && s.ws == nil && s.poll == nil
+	s.lingers = deliver && s.ws == nil && s.poll == nil
+	lingers := s.lingers
 	if lingers {
 		s.timer = time.AfterFunc(closeTimeout, func() { s.server.forget(s) })
 	}

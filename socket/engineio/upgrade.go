@@ -54,13 +54,19 @@ func (srv *Server) upgrade(s *Session, w http.ResponseWriter, r *http.Request) {
 	s.readLoop(c)
 }
 
-// closeWhenDone closes the connection when the session ends before the switch.
+// closeWhenDone closes the connection when the session ends before the switch
+// and has nothing left to deliver.
 func closeWhenDone(s *Session, c net.Conn) (stop func()) {
 	over := make(chan struct{})
 	s.server.work.Go(func() {
 		select {
 		case <-s.done:
-			_ = c.Close()
+			s.mu.Lock()
+			lingers := s.lingers
+			s.mu.Unlock()
+			if !lingers {
+				_ = c.Close()
+			}
 		case <-over:
 		}
 	})
@@ -90,8 +96,12 @@ func (s *Session) probe(c *wsConn) bool {
 	_ = c.NetConn().SetWriteDeadline(time.Time{})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	if s.closed && !s.lingers {
 		return false
+	}
+	if s.closed {
+		c.last = closeFrame(closeNormal, string(ReasonForcedClose)) // for the flusher, after the queue
+		s.server.forget(s)
 	}
 	s.upgrade = upgradeNone
 	s.ws = c

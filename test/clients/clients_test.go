@@ -1,0 +1,145 @@
+// Package clients holds the Socket.IO server against real clients of others:
+// every generation of socket.io-client, and one that is not JavaScript.
+package clients
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http/httptest"
+	"os/exec"
+	"regexp"
+	"sync"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/devops-insights/devops-insights/socket/engineio"
+	"github.com/devops-insights/devops-insights/socket/socketio"
+)
+
+func TestClients(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "Clients of others")
+}
+
+// start serves what the client programs talk to and returns the URL.
+func start(o socketio.Options) string {
+	o.Engine.AllowEIO3 = true
+	srv := socketio.NewServer(o)
+	srv.Of("/refused").Use(func(*socketio.Socket) error { return errors.New("not you") })
+	for _, name := range []string{"/", "/custom"} {
+		serve(srv.Of(name))
+	}
+	web := httptest.NewServer(srv)
+	DeferCleanup(func(ctx SpecContext) {
+		Expect(srv.Close(ctx)).To(Succeed())
+		web.Close()
+	})
+	return web.URL
+}
+
+func serve(n *socketio.Namespace) {
+	n.OnConnect(func(s *socketio.Socket) {
+		auth := s.Auth()
+		if auth == nil {
+			auth = json.RawMessage("{}")
+		}
+		_ = s.Emit("auth", auth)
+	})
+	n.On("message", func(s *socketio.Socket, args socketio.Args, _ socketio.Acknowledge) {
+		_ = s.Emit("message-back", args.Values()...)
+	})
+	n.On("message-with-ack", func(_ *socketio.Socket, args socketio.Args, ack socketio.Acknowledge) {
+		_ = ack(args.Values()...)
+	})
+	n.On("count", func(s *socketio.Socket, args socketio.Args, _ socketio.Acknowledge) {
+		var most int
+		_ = args.Decode(0, &most)
+		for i := range most {
+			_ = s.Emit("number", i)
+		}
+	})
+	var mu sync.Mutex
+	kept := make(map[string]int) // by socket: how many came in order
+	n.On("keep", func(s *socketio.Socket, args socketio.Args, _ socketio.Acknowledge) {
+		var i int
+		_ = args.Decode(0, &i)
+		mu.Lock()
+		defer mu.Unlock()
+		if kept[s.ID()] == i {
+			kept[s.ID()]++
+		}
+	})
+	n.On("kept", func(s *socketio.Socket, _ socketio.Args, ack socketio.Acknowledge) {
+		mu.Lock()
+		defer mu.Unlock()
+		_ = ack(kept[s.ID()])
+	})
+	n.On("ask", func(s *socketio.Socket, _ socketio.Args, _ socketio.Acknowledge) {
+		answer, err := s.Timeout(10*time.Second).EmitWithAck(s.Context(), "question", "why")
+		if err != nil {
+			return
+		}
+		v, _ := answer.Value(1)
+		b, _ := v.([]byte)
+		_ = s.Emit("asked", answer.Raw(0), len(b))
+	})
+	n.On("drop me", func(s *socketio.Socket, _ socketio.Args, _ socketio.Acknowledge) { s.Session().Close() })
+	n.On("kick me", func(s *socketio.Socket, _ socketio.Args, _ socketio.Acknowledge) { s.CloseConnection() })
+}
+
+// report runs a client program and returns the JSON object it prints.
+func report(ctx context.Context, dir, program string, args ...string) map[string]any {
+	GinkgoHelper()
+	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir = dir
+	cmd.Stderr = GinkgoWriter
+	cmd.WaitDelay = time.Second
+	out, err := cmd.Output()
+	Expect(err).NotTo(HaveOccurred(), "%s; make deps says what is missing", out)
+	var seen map[string]any
+	Expect(json.Unmarshal(out, &seen)).To(Succeed(), "%s", out)
+	return seen
+}
+
+var version2 = regexp.MustCompile(`-2$`)
+
+var _ = DescribeTable("the JavaScript client", func(ctx SpecContext, client, transports, last string, deflate int) {
+	url := start(socketio.Options{Engine: engineio.Options{PerMessageDeflate: deflate}})
+	seen := report(ctx, "../js", "node", "conformance.mjs", client, url, transports)
+	want := map[string]any{
+		"auth":        map[string]any{"token": "abc"},
+		"transport":   last,
+		"echo":        []any{1.0, "2", map[string]any{"3": []any{true}}, "€ 😀"},
+		"binary":      []any{[]any{1.0, 2.0, 3.0}, []any{4.0}},
+		"ack":         []any{"a", nil},
+		"received":    true,
+		"sent":        1000.0,
+		"asked":       []any{"why?", 1.0},
+		"custom":      []any{"in custom"},
+		"refused":     "not you",
+		"dropped":     "transport close",
+		"reconnected": true,
+		"kicked":      "io server disconnect",
+	}
+	if version2.MatchString(client) {
+		want["auth"] = map[string]any{} // it has no auth option
+	}
+	Expect(seen).To(Equal(want))
+},
+	Entry("4.8 on websocket", "socket.io-client", "websocket", "websocket", 0),
+	Entry("4.8 on websocket, compressed", "socket.io-client", "websocket", "websocket", 1),
+	Entry("4.8 on polling", "socket.io-client", "polling", "polling", 0),
+	Entry("4.8 with upgrade", "socket.io-client", "polling,websocket", "websocket", 0),
+	Entry("3.1 on websocket", "socket.io-client-3", "websocket", "websocket", 0),
+	Entry("3.1 on polling", "socket.io-client-3", "polling", "polling", 0),
+	Entry("3.1 with upgrade", "socket.io-client-3", "polling,websocket", "websocket", 0),
+	Entry("2.5 on websocket", "socket.io-client-2", "websocket", "websocket", 0),
+	Entry("2.5 on polling", "socket.io-client-2", "polling", "polling", 0),
+	Entry("2.5 with upgrade", "socket.io-client-2", "polling,websocket", "websocket", 0),
+)
