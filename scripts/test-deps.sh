@@ -10,6 +10,17 @@ if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
 elif [ ! -d test/js/node_modules ] || [ test/js/package-lock.json -nt test/js/node_modules/.package-lock.json ]; then
   (cd test/js && npm ci --no-audit --no-fund --loglevel=error)
 fi
+# The Python client is a second opinion: its suite is skipped, saying so, where
+# there is no Python.
+venv=test/py/.venv
+if [ ! -x $venv/bin/python ] || [ test/py/requirements.txt -nt $venv ]; then
+  if ! python3 -m venv $venv >/dev/null 2>&1 || ! $venv/bin/pip install -q --disable-pip-version-check -r test/py/requirements.txt; then
+    rm -rf $venv
+    echo "test-deps: Python 3 with venv, or its packages, cannot be had: the suite of the Python client is skipped. Install python3-venv." >&2
+  else
+    touch $venv
+  fi
+fi
 find_chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 if ! find_chromium >/dev/null; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

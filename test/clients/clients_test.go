@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http/httptest"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"sync"
 	"testing"
@@ -142,4 +144,29 @@ var _ = DescribeTable("the JavaScript client", func(ctx SpecContext, client, tra
 	Entry("2.5 on websocket", "socket.io-client-2", "websocket", "websocket", 0),
 	Entry("2.5 on polling", "socket.io-client-2", "polling", "polling", 0),
 	Entry("2.5 with upgrade", "socket.io-client-2", "polling,websocket", "websocket", 0),
+)
+
+var _ = DescribeTable("the Python client", func(ctx SpecContext, transports, last string) {
+	python, err := filepath.Abs("../py/.venv/bin/python")
+	Expect(err).NotTo(HaveOccurred())
+	if _, err := os.Stat(python); err != nil {
+		Skip("python-socketio is not installed: make deps says why")
+	}
+	seen := report(ctx, "../py", python, "conformance.py", start(socketio.Options{}), transports)
+	Expect(seen).To(Equal(map[string]any{
+		"auth":      map[string]any{"token": "abc"},
+		"transport": last,
+		"echo":      []any{1.0, "2", map[string]any{"3": []any{true}}, "€ 😀"},
+		"binary":    []any{[]any{1.0, 2.0, 3.0}, []any{4.0}},
+		"ack":       []any{"a", nil},
+		"received":  true,
+		"sent":      1000.0,
+		"asked":     []any{"why?", 1.0},
+		"custom":    []any{"message-back", "in custom"},
+		"kicked":    "server disconnect",
+	}))
+},
+	Entry("on websocket", "websocket", "websocket"),
+	Entry("on polling", "polling", "polling"),
+	Entry("with upgrade", "polling,websocket", "websocket"),
 )
