@@ -3,12 +3,15 @@ GO ?= go
 RACE_FLAG := $(if $(RACE),-race,)
 VERSION ?= 1.0.0
 
-.PHONY: run test lint bench build deps
+.PHONY: run test lint bench build deps assets
 
 run: ## the server with the embedded store and the simulated upstream
 	$(GO) run ./cmd/devops-insights
 
-build: ## a static binary in bin/
+assets: ## the JavaScript client for /socket.io/socket.io.js, from npm
+	./scripts/assets.sh
+
+build: assets ## a static binary in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/devops-insights ./cmd/devops-insights
 
 deps: ## what the tests need beside Go: Node clients, Chromium

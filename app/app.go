@@ -18,7 +18,6 @@ import (
 	"github.com/devops-insights/devops-insights/poller"
 	"github.com/devops-insights/devops-insights/poller/simulator"
 	"github.com/devops-insights/devops-insights/socket"
-	"github.com/devops-insights/devops-insights/socket/engineio"
 	"github.com/devops-insights/devops-insights/socket/socketio"
 	"github.com/devops-insights/devops-insights/store"
 	"github.com/devops-insights/devops-insights/store/boltstore"
@@ -92,13 +91,14 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	a.store = db
 	a.onStop("store", func(context.Context) error { return db.Close() })
 
-	a.sockets = socketio.NewServer(socketio.Options{
-		Engine: engineio.Options{
-			PingInterval: opts.PingInterval, PingTimeout: opts.PingTimeout,
-			AllowOrigin: allowOrigin(c.ClientURL),
-		},
-		Logf: a.log.Debugf,
-	})
+	sockets, err := c.Clients.sockets()
+	if err != nil {
+		return nil, err
+	}
+	sockets.Engine.PingInterval, sockets.Engine.PingTimeout = opts.PingInterval, opts.PingTimeout
+	sockets.Engine.AllowOrigin = allowOrigin(c.ClientURL)
+	sockets.Logf = a.log.Debugf
+	a.sockets = socketio.NewServer(sockets)
 	hub := socket.NewHub(a.sockets.Of("/"), socket.Options{
 		API: c.API(), Reader: db, HistoryMax: c.HistoryMax, Logger: a.log,
 	})

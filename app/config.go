@@ -37,6 +37,7 @@ type Config struct {
 	HistoryMax      int
 	LogLevel        string
 	DrainTimeout    time.Duration
+	Clients         Clients
 }
 
 // DefaultConfig returns the settings of a machine where nothing is set.
@@ -45,6 +46,7 @@ func DefaultConfig() Config {
 		Port: 5000, Environment: "development", PollInterval: 30 * time.Second,
 		DataDir: "./data", Retention: 168 * time.Hour, HistoryMax: 1000,
 		LogLevel: "info", DrainTimeout: 10 * time.Second,
+		Clients: Clients{MaxEventRate: 1000, MaxBacklog: 16 << 20},
 	}
 }
 
@@ -114,6 +116,7 @@ func (c *Config) settings() (*pflag.FlagSet, []setting) {
 	add("log-level", false, "LOG_LEVEL")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", c.DrainTimeout, "time for an orderly shutdown")
 	add("drain-timeout", false, "DRAIN_TIMEOUT")
+	c.Clients.settings(f, add)
 	return f, all
 }
 
@@ -232,6 +235,7 @@ func (c *Config) normalise() (problems []string) {
 	if c.RedisHost != "" && c.RedisRequired {
 		bad("REDIS_REQUIRED is true, but this version cannot join a Redis yet: unset it to run as a single instance")
 	}
+	problems = append(problems, c.Clients.problems()...)
 	if _, err := c.intervals(); err != nil {
 		bad("%s", err)
 	}

@@ -82,6 +82,11 @@ var _ = Describe("the settings", func() {
 		Entry(nil, "DATABASE_URL", "mongodb://x", "no MongoDB store yet"),
 		Entry(nil, "UPSTREAM_HEADERS", "nothing", "colon"),
 		Entry(nil, "EXTERNAL_API_NAME", "a/b", "letters"),
+		Entry(nil, "TRUSTED_PROXIES", "10.0.0.0/99", "10.0.0.0/8"),
+		Entry(nil, "CONNECTION_RECOVERY", "2d", "duration"),
+		Entry(nil, "CONNECTION_RECOVERY", "2h", "1h"),
+		Entry(nil, "MAX_EVENT_RATE", "-1", "0 means no bound"),
+		Entry(nil, "MAX_BACKLOG", "5", "1048576"),
 	)
 
 	It("are printed without what opens doors", func() {

@@ -18,6 +18,8 @@ import (
 
 	"github.com/devops-insights/devops-insights/app/page"
 	"github.com/devops-insights/devops-insights/socket"
+	"github.com/devops-insights/devops-insights/socket/bundle"
+	"github.com/devops-insights/devops-insights/socket/engineio"
 )
 
 // socketPath is where Socket.IO answers. Without the slash it does not.
@@ -27,12 +29,11 @@ const socketPath = "/socket.io/"
 func (a *App) routes() http.Handler {
 	api := gzhttp.GzipHandler(a.router()) // from 1 KB on, as Express has it
 	builtin := page.Handler()
+	client := bundle.Handler(allowOrigin(a.opts.Config.ClientURL))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case strings.HasPrefix(r.URL.Path, socketPath+"socket.io.") || strings.HasPrefix(r.URL.Path, socketPath+"socket.io/"):
-			writeJSON(w, http.StatusNotFound, map[string]string{
-				"error": "this build does not carry the client bundle: load socket.io-client 4.x from your own assets",
-			})
+		case strings.HasPrefix(r.URL.Path, socketPath) && bundle.Serves(r.URL.Path):
+			client.ServeHTTP(w, r)
 		case strings.HasPrefix(r.URL.Path, socketPath):
 			a.sockets.ServeHTTP(w, r)
 		case r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/assets/"):
@@ -193,7 +194,18 @@ func (a *App) info(c *gin.Context) {
 		APIs          []string `json:"external_apis"`
 		Upstream      string   `json:"upstream"`
 		Store         string   `json:"store"`
-	}{a.opts.Version, a.opts.Config.Environment, true, true, false, []string{a.opts.Config.API()}, upstream, "embedded"})
+		Connections   any      `json:"connections"`
+	}{a.opts.Version, a.opts.Config.Environment, true, true, false, []string{a.opts.Config.API()}, upstream, "embedded", connections(a.sockets.Stats())})
+}
+
+// connections shows the counters of the dashboards' connections.
+func connections(s engineio.Stats) any {
+	return struct {
+		Open    int                        `json:"open"`
+		Opened  uint64                     `json:"opened"`
+		Closed  map[engineio.Reason]uint64 `json:"closed"`
+		Limited map[engineio.Limit]uint64  `json:"limited"`
+	}{s.Open, s.Opened, s.Closed, s.Limited}
 }
 
 // onlyWebsocket is the recorded 426; source is echoed as it was given.

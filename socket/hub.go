@@ -81,7 +81,7 @@ func (h *Hub) PublishFailure(f Failure) error {
 }
 
 func (h *Hub) connect(s *socketio.Socket) {
-	log := h.Logger.WithFields(logrus.Fields{"socket": s.ID(), "remote": s.Request().RemoteAddr})
+	log := h.Logger.WithFields(logrus.Fields{"socket": s.ID(), "remote": s.Session().RemoteAddr()})
 	log.Debug("a dashboard connected")
 	s.OnDisconnect(func(reason socketio.Reason) {
 		log.WithField("reason", reason).Debug("a dashboard disconnected")
