@@ -13,11 +13,14 @@ import (
 	"github.com/gorilla/websocket"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"go.uber.org/goleak"
 )
 
 func TestEngineIO(t *testing.T) {
 	RegisterFailHandler(Fail)
 	RunSpecs(t, "Engine.IO")
+	http.DefaultClient.CloseIdleConnections()
+	goleak.VerifyNone(t, goleak.IgnoreAnyFunction("github.com/onsi/ginkgo/v2/internal/interrupt_handler.(*InterruptHandler).registerForInterrupts.func2"))
 }
 
 // echo is a server that sends every message back.

@@ -2,15 +2,21 @@ package socketio
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"go.uber.org/goleak"
 )
 
 func TestSocketIO(t *testing.T) {
 	RegisterFailHandler(Fail)
 	RunSpecs(t, "Socket.IO")
+	http.DefaultClient.CloseIdleConnections()
+	goleak.VerifyNone(t, goleak.IgnoreAnyFunction("github.com/onsi/ginkgo/v2/internal/interrupt_handler.(*InterruptHandler).registerForInterrupts.func2"))
 }
 
 func id(n uint64) *uint64 { return &n }
@@ -77,5 +83,36 @@ func FuzzDecodePacket(f *testing.F) {
 			}
 		}
 		p.Encode()
+	})
+}
+
+// FuzzPost throws bodies at a connected session, attachments and all: no
+// panic, and nothing of the session is left when its client is gone.
+func FuzzPost(f *testing.F) {
+	for _, s := range []string{
+		`42["message",1]`, "451-[\"message\",{\"_placeholder\":true,\"num\":0}]\x1ebAQID", "40/custom,\x1e42/custom,1[\"message-with-ack\"]",
+		"41", "430[1]", "452-[{\"_placeholder\":true,\"num\":7}]\x1ebAA==\x1ebAA==", "bAQID", "1", "2", "4", "44{}",
+	} {
+		f.Add([]byte(s))
+	}
+	srv := NewServer(Options{})
+	mirror(srv.Of("/"))
+	mirror(srv.Of("/custom"))
+	ask := func(method, query, body string) string {
+		w := httptest.NewRecorder()
+		srv.ServeHTTP(w, httptest.NewRequest(method, "/socket.io/?EIO=4&transport=polling"+query, strings.NewReader(body)))
+		return w.Body.String()
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		sid := "&sid=" + strings.Split(ask(http.MethodGet, "", ""), `"`)[3]
+		ask(http.MethodPost, sid, "40")
+		ask(http.MethodPost, sid, string(b))
+		ask(http.MethodPost, sid, "1")
+		for range 2 { // what a session that closed itself still had to say
+			ask(http.MethodGet, sid, "")
+		}
+		if n := srv.Connections(); n != 0 {
+			t.Fatalf("%d sessions are left after %q", n, b)
+		}
 	})
 }

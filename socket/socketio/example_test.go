@@ -1,0 +1,124 @@
+package socketio_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/devops-insights/devops-insights/socket/socketio"
+)
+
+// client is a raw websocket in place of socket.io-client: it joins a namespace,
+// sends frames, and returns the next ones.
+func client(h http.Handler, connect string, frames ...string) (next func() string, stop func()) {
+	web := httptest.NewServer(h)
+	ws, resp, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(web.URL, "http")+"/socket.io/?EIO=4&transport=websocket", nil)
+	if err != nil {
+		panic(err)
+	}
+	_ = resp.Body.Close()
+	next = func() string {
+		_, frame, err := ws.ReadMessage()
+		if err != nil {
+			return err.Error()
+		}
+		return string(frame)
+	}
+	next() // the open packet
+	for _, f := range append([]string{connect}, frames...) {
+		_ = ws.WriteMessage(websocket.TextMessage, []byte(f))
+	}
+	if len(frames) > 0 {
+		next() // the CONNECT packet
+	}
+	return next, func() { _ = ws.Close(); web.Close() }
+}
+
+// A server that knows its clients' names and greets rooms.
+func Example() {
+	io := socketio.NewServer(socketio.Options{})
+	chat := io.Of("/")
+	chat.On("enter", func(s *socketio.Socket, args socketio.Args, ack socketio.Acknowledge) {
+		var room string
+		if err := args.Decode(0, &room); err != nil {
+			_ = ack("the first argument must be the name of a room")
+			return
+		}
+		if err := s.Join(room); err != nil {
+			_ = ack(err.Error())
+			return
+		}
+		_ = ack("welcome")
+		_ = chat.To(room).Emit("news", map[string]string{"entered": room})
+	})
+
+	mux := http.NewServeMux()
+	mux.Handle("/socket.io/", io)
+	next, stop := client(mux, "40", `421["enter","lobby"]`)
+	defer stop()
+	fmt.Println(next())
+	fmt.Println(next())
+	// Output:
+	// 431["welcome"]
+	// 42["news",{"entered":"lobby"}]
+}
+
+// Middleware decides who comes in; the client's "connect_error" event carries
+// the message and the data.
+func ExampleNamespace_Use() {
+	io := socketio.NewServer(socketio.Options{})
+	io.Of("/").Use(func(s *socketio.Socket) error {
+		var auth struct{ Token string }
+		if json.Unmarshal(s.Auth(), &auth) != nil || auth.Token != "secret" {
+			return &socketio.ConnectError{Message: "unknown token", Data: map[string]int{"retryInSeconds": 60}}
+		}
+		s.SetData(auth.Token)
+		return nil
+	})
+	next, stop := client(io, `40{"token":"wrong"}`)
+	defer stop()
+	fmt.Println(next())
+	// Output:
+	// 44{"message":"unknown token","data":{"retryInSeconds":60}}
+}
+
+// An acknowledgement is a return value; Ask decodes it.
+func ExampleAsk() {
+	io := socketio.NewServer(socketio.Options{})
+	answered := make(chan string)
+	io.Of("/").OnConnect(func(s *socketio.Socket) {
+		ctx, cancel := context.WithTimeout(s.Context(), 5*time.Second)
+		defer cancel()
+		name, err := socketio.Ask[string](ctx, s, "who are you")
+		if err != nil {
+			name = "nobody: " + err.Error()
+		}
+		answered <- name
+	})
+	_, stop := client(io, "40", `430["ada"]`)
+	defer stop()
+	fmt.Println(<-answered)
+	// Output:
+	// ada
+}
+
+// Namespaces by pattern: one for each tenant, while it has clients.
+func ExampleServer_OfPattern() {
+	io := socketio.NewServer(socketio.Options{})
+	tenants := io.OfPattern(regexp.MustCompile(`^/tenant-\d+$`))
+	tenants.On("where", func(s *socketio.Socket, _ socketio.Args, ack socketio.Acknowledge) {
+		_ = ack(s.Namespace().Name())
+	})
+	next, stop := client(io, "40/tenant-7,", `42/tenant-7,1["where"]`)
+	defer stop()
+	fmt.Println(next())
+	// Output:
+	// 43/tenant-7,1["/tenant-7"]
+}
