@@ -26,7 +26,7 @@ func (c *client) connect(p *Packet) error {
 	}
 	n := c.server.enter(name, auth)
 	if n == nil {
-		return c.answer(refusal(name, errors.New("Invalid namespace"), c.session.Protocol()))
+		return c.answer(refusal(name, &ConnectError{Message: "Invalid namespace"}, c.session.Protocol()))
 	}
 	defer n.leaveDoor()
 	s := &Socket{
@@ -140,7 +140,7 @@ func (n *Namespace) admit(s *Socket) (err error) {
 	refused := true
 	defer func() {
 		if refused && err == nil {
-			err = errors.New("Internal server error")
+			err = &ConnectError{Message: "Internal server error"}
 		}
 	}()
 	defer n.server.survive("a middleware of the namespace", n.name)

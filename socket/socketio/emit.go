@@ -99,7 +99,7 @@ func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) (Ar
 	if err != nil {
 		return Args{}, err
 	}
-	defer s.forget(id)
+	defer func() { s.forget(id) }()
 	p.ID = &id
 	s.notice(p)
 	if err := s.sendEncoded(p.encode(e.target), e.target.Volatile); err != nil {

@@ -15,9 +15,9 @@ import (
 	"github.com/devops-insights/devops-insights/socket/socketio"
 )
 
-// client is a raw websocket in place of socket.io-client: it joins a namespace,
-// sends frames, and returns the next ones.
-func client(h http.Handler, connect string, frames ...string) (next func() string, stop func()) {
+// client is a raw websocket in place of socket.io-client: it sends frames and
+// returns the next ones of the server.
+func client(h http.Handler, frames ...string) (next func() string, send func(string), stop func()) {
 	web := httptest.NewServer(h)
 	ws, resp, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(web.URL, "http")+"/socket.io/?EIO=4&transport=websocket", nil)
 	if err != nil {
@@ -31,14 +31,15 @@ func client(h http.Handler, connect string, frames ...string) (next func() strin
 		}
 		return string(frame)
 	}
+	send = func(frame string) { _ = ws.WriteMessage(websocket.TextMessage, []byte(frame)) }
 	next() // the open packet
-	for _, f := range append([]string{connect}, frames...) {
-		_ = ws.WriteMessage(websocket.TextMessage, []byte(f))
+	for i, f := range frames {
+		send(f)
+		if i == 0 && len(frames) > 1 {
+			next() // the CONNECT packet
+		}
 	}
-	if len(frames) > 0 {
-		next() // the CONNECT packet
-	}
-	return next, func() { _ = ws.Close(); web.Close() }
+	return next, send, func() { _ = ws.Close(); web.Close() }
 }
 
 // A server that knows its clients' names and greets rooms.
@@ -61,7 +62,7 @@ func Example() {
 
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", io)
-	next, stop := client(mux, "40", `421["enter","lobby"]`)
+	next, _, stop := client(mux, "40", `421["enter","lobby"]`)
 	defer stop()
 	fmt.Println(next())
 	fmt.Println(next())
@@ -82,7 +83,7 @@ func ExampleNamespace_Use() {
 		s.SetData(auth.Token)
 		return nil
 	})
-	next, stop := client(io, `40{"token":"wrong"}`)
+	next, _, stop := client(io, `40{"token":"wrong"}`)
 	defer stop()
 	fmt.Println(next())
 	// Output:
@@ -102,10 +103,14 @@ func ExampleAsk() {
 		}
 		answered <- name
 	})
-	_, stop := client(io, "40", `430["ada"]`)
+	next, send, stop := client(io, "40")
 	defer stop()
+	next() // the CONNECT packet
+	fmt.Println(next())
+	send(`430["ada"]`)
 	fmt.Println(<-answered)
 	// Output:
+	// 420["who are you"]
 	// ada
 }
 
@@ -116,7 +121,7 @@ func ExampleServer_OfPattern() {
 	tenants.On("where", func(s *socketio.Socket, _ socketio.Args, ack socketio.Acknowledge) {
 		_ = ack(s.Namespace().Name())
 	})
-	next, stop := client(io, "40/tenant-7,", `42/tenant-7,1["where"]`)
+	next, _, stop := client(io, "40/tenant-7,", `42/tenant-7,1["where"]`)
 	defer stop()
 	fmt.Println(next())
 	// Output:
