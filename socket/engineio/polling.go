@@ -136,8 +136,13 @@ func (s *Session) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Now().Add(s.server.opts.PingTimeout))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.server.opts.MaxPayload))
+	if err != nil {
+		// The rest is not waited for: the deadline stays, the connection goes.
+		w.Header().Set("Connection", "close")
+		return nil, err
+	}
 	_ = rc.SetReadDeadline(time.Time{})
-	return body, err
+	return body, nil
 }
 
 // refuse ends the session for what the request did.
