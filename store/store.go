@@ -38,7 +38,8 @@ type Sample struct {
 type Metric struct {
 	API    string
 	Source string
-	// Data is the JSON text exactly as it was saved.
+	// Data is the JSON text as it was saved: byte for byte, or, in a store of
+	// values, as JavaScript writes the same value.
 	Data json.RawMessage
 	// Hash is the lower-case hexadecimal SHA-1 of Data.
 	Hash string
@@ -84,7 +85,7 @@ type Reader interface {
 	// the order in which the regions were first stored.
 	AllLatest(ctx context.Context, api string) ([]Metric, error)
 	// History returns the rows that match, newest first; rows of the same
-	// millisecond come latest stored first.
+	// millisecond come in no certain order.
 	History(ctx context.Context, q Query) ([]Metric, error)
 }
 

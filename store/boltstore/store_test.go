@@ -70,6 +70,28 @@ var _ = storetest.Specs("boltstore", func() storetest.Factory {
 	return func() store.Store { return open(Options{Path: path, Retention: -1}) }
 })
 
+var _ = Describe("the rows", func() {
+	It("are the very bytes, and those of one millisecond come latest stored first", func(ctx SpecContext) {
+		s := open(Options{Path: temporary(), Retention: -1})
+		now := time.Now()
+		for _, source := range []string{"eu-west", "us-east"} {
+			for _, data := range []string{`{"z":1.0,"big":12345678901234567890}`, `1e2`} {
+				Expect(s.Save(ctx, store.Sample{API: "acme", Source: source, Data: json.RawMessage(data), At: now})).To(BeTrue())
+			}
+		}
+		rows, err := s.History(ctx, store.Query{API: "acme", Limit: 10})
+		Expect(err).NotTo(HaveOccurred())
+		var got []string
+		for _, m := range rows {
+			got = append(got, m.Source+" "+string(m.Data))
+		}
+		Expect(got).To(Equal([]string{
+			"us-east 1e2", `us-east {"z":1.0,"big":12345678901234567890}`,
+			"eu-west 1e2", `eu-west {"z":1.0,"big":12345678901234567890}`,
+		}))
+	})
+})
+
 var _ = Describe("the file", func() {
 	It("is refused to a second process, with a sentence", func() {
 		path := temporary()

@@ -1,0 +1,188 @@
+package mongostore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"go.mongodb.org/mongo-driver/v2/bson"
+
+	"github.com/devops-insights/devops-insights/store"
+)
+
+// heard collects what a Watch announces.
+type heard struct {
+	mu     sync.Mutex
+	values []string
+}
+
+func (h *heard) all() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return append([]string(nil), h.values...)
+}
+
+// follow watches a store until the spec ends.
+func follow(s *Store) *heard {
+	GinkgoHelper()
+	h, watching, over := &heard{}, make(chan struct{}), make(chan error, 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		over <- s.Watch(ctx, func() { close(watching) }, func(_ context.Context, c store.Change) error {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.values = append(h.values, c.Source+" "+string(c.Data))
+			return nil
+		})
+	}()
+	DeferCleanup(func() {
+		cancel()
+		Eventually(over, "10s").Should(Receive())
+	})
+	Eventually(watching, "20s").Should(BeClosed())
+	return h
+}
+
+func save(s *Store, source string, n int) {
+	GinkgoHelper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	changed, err := s.Save(ctx, store.Sample{API: "acme", Source: source, Data: json.RawMessage(fmt.Sprint(n)), At: time.Now()})
+	Expect(err).NotTo(HaveOccurred())
+	Expect(changed).To(BeTrue())
+}
+
+func numbers(source string, from, to int) (want []string) {
+	for i := from; i <= to; i++ {
+		want = append(want, fmt.Sprint(source, " ", i))
+	}
+	return want
+}
+
+var _ = Describe("the change stream", Ordered, ContinueOnFailure, func() {
+	var server rung
+	count := 0
+	fresh := func() string {
+		count++
+		return server.database(fmt.Sprintf("watch_%d", count))
+	}
+	BeforeAll(func() {
+		server = wire("--enable-test-commands")
+		AddReportEntry("server", server.name+" with fail points")
+	})
+	// fail arms the server's fail point for the next commands of a kind.
+	fail := func(s *Store, times int, data bson.D) {
+		GinkgoHelper()
+		Expect(s.client.Database("admin").RunCommand(context.Background(), bson.D{
+			{Key: "configureFailPoint", Value: "failCommand"},
+			{Key: "mode", Value: bson.D{{Key: "times", Value: times}}},
+			{Key: "data", Value: data},
+		}).Err()).To(Succeed())
+	}
+
+	It("announces the changes of every writer to every instance, once and in order", func() {
+		uri := fresh()
+		a, b := open(uri), open(uri)
+		ha, hb := follow(a), follow(b)
+		for i := 1; i <= 30; i++ {
+			save([]*Store{a, b}[i%2], "eu-west", i)
+		}
+		for _, h := range []*heard{ha, hb} {
+			Eventually(h.all, "20s").Should(Equal(numbers("eu-west", 1, 30)))
+			Consistently(h.all, "300ms").Should(HaveLen(30))
+		}
+		Expect(a.Mode().Following).To(Equal(ChangeStream))
+	})
+
+	It("says nothing about changes that are not of the value", func(ctx SpecContext) {
+		s := open(fresh())
+		save(s, "eu-west", 1)
+		h := follow(s)
+		_, err := s.latest.UpdateOne(ctx, bson.D{{Key: "source", Value: "eu-west"}}, bson.D{{Key: "$set", Value: bson.D{{Key: "note", Value: "x"}}}})
+		Expect(err).NotTo(HaveOccurred())
+		_, err = s.latest.DeleteOne(ctx, bson.D{{Key: "source", Value: "eu-west"}})
+		Expect(err).NotTo(HaveOccurred())
+		save(s, "us-east", 2)
+		Eventually(h.all, "20s").Should(Equal([]string{"us-east 2"}))
+	})
+
+	DescribeTable("misses and repeats nothing when the server fails", func(times int, data bson.D) {
+		s := open(fresh(), func(o *Options) { o.MaxAwait = 50 * time.Millisecond })
+		h := follow(s)
+		save(s, "eu-west", 1)
+		Eventually(h.all, "20s").Should(HaveLen(1))
+		fail(s, times, data)
+		for i := 2; i <= 10; i++ {
+			save(s, "eu-west", i)
+		}
+		Eventually(h.all, "20s").Should(ContainElement("eu-west 10"))
+		Consistently(h.all, "300ms").Should(Equal(numbers("eu-west", 1, 10)))
+	},
+		Entry("with a network error", 1, bson.D{{Key: "failCommands", Value: bson.A{"getMore"}}, {Key: "closeConnection", Value: true}}),
+		Entry("with one that the driver does not mend", 3, bson.D{{Key: "failCommands", Value: bson.A{"getMore"}}, {Key: "errorCode", Value: 8000}}),
+		Entry("when the stream is opened again, too", 4, bson.D{{Key: "failCommands", Value: bson.A{"getMore", "aggregate"}}, {Key: "errorCode", Value: 8000}}),
+	)
+
+	DescribeTable("compares the latest values when its place is lost", func(lost int) {
+		s := open(fresh(), func(o *Options) { o.MaxAwait = 50 * time.Millisecond })
+		save(s, "us-east", 7)
+		h := follow(s)
+		save(s, "eu-west", 1)
+		Eventually(h.all, "20s").Should(HaveLen(1))
+		fail(s, 1, bson.D{{Key: "failCommands", Value: bson.A{"getMore"}}, {Key: "errorCode", Value: lost}})
+		for i := 2; i <= 5; i++ {
+			save(s, "eu-west", i)
+		}
+		Eventually(h.all, "20s").Should(ContainElement("eu-west 5"))
+		save(s, "eu-west", 6)
+		Eventually(h.all, "20s").Should(ContainElement("eu-west 6"))
+		seen := make(map[string]bool)
+		for _, v := range h.all() {
+			Expect(seen[v]).To(BeFalse(), "%s came twice: %v", v, h.all())
+			seen[v] = true
+		}
+	},
+		Entry("ChangeStreamHistoryLost", codeHistoryLost), Entry("ChangeStreamFatalError", codeFatalStream), Entry("InvalidResumeToken", codeInvalidResume),
+	)
+
+	It("starts again when the collection is dropped", func(ctx SpecContext) {
+		s := open(fresh(), func(o *Options) { o.MaxAwait = 50 * time.Millisecond })
+		h := follow(s)
+		save(s, "eu-west", 1)
+		Eventually(h.all, "20s").Should(HaveLen(1))
+		Expect(s.latest.Drop(ctx)).To(Succeed())
+		save(s, "eu-west", 2)
+		Eventually(h.all, "20s").Should(Equal(numbers("eu-west", 1, 2)))
+		save(s, "eu-west", 3)
+		Eventually(h.all, "20s").Should(Equal(numbers("eu-west", 1, 3)))
+	})
+
+	It("is opened again when it is silent about a write that is there", func() {
+		s := open(fresh(), func(o *Options) { o.MaxAwait, o.Silence = 50*time.Millisecond, 200*time.Millisecond })
+		save(s, "eu-west", 1)
+		w := &watcher{store: s, seen: map[string]mark{"acme\x00eu-west": {time.Now(), "of an older value"}}, heard: time.Now().Add(-time.Second)}
+		Expect(w.watchdog(context.Background())).To(MatchError(errSilent))
+		Expect(w.resync).To(BeTrue())
+		Expect(w.watchdog(context.Background())).To(Succeed(), "not again before it had time to speak")
+	})
+})
+
+var _ = Describe("a deployment without change streams", Ordered, func() {
+	It("announces this process's own changes, and says why", func() {
+		server := wire("--standalone")
+		s := open(server.database("alone"))
+		h := follow(s)
+		for i := 1; i <= 5; i++ {
+			save(s, "eu-west", i)
+		}
+		Eventually(h.all, "20s").Should(Equal(numbers("eu-west", 1, 5)))
+		if s.Mode().Following == ChangeStream {
+			Skip(server.name + " has change streams even as a standalone server: the fallback is not reached here")
+		}
+		Expect(s.Mode().Why).NotTo(BeEmpty())
+	})
+})
