@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
 // index is one that the store relies on.
@@ -58,14 +58,20 @@ func (s *Store) index(ctx context.Context, want index) error {
 	if at >= 0 {
 		return s.accept(want, have[at])
 	}
-	opts := options.Index()
+	name := indexName(want.keys)
+	spec := bson.D{{Key: "key", Value: want.keys}, {Key: "name", Value: name}}
 	if want.unique {
-		opts.SetUnique(true)
+		spec = append(spec, bson.E{Key: "unique", Value: true})
 	}
 	if want.ttl > 0 {
-		opts.SetExpireAfterSeconds(want.ttl)
+		spec = append(spec, bson.E{Key: "expireAfterSeconds", Value: want.ttl})
 	}
-	name, err := want.collection.Indexes().CreateOne(ctx, mongo.IndexModel{Keys: want.keys, Options: opts})
+	// mongoose asks for the background, and servers that compare options word
+	// by word would call the same index a conflict.
+	spec = append(spec, bson.E{Key: "background", Value: true})
+	err = want.collection.Database().RunCommand(ctx, bson.D{
+		{Key: "createIndexes", Value: want.collection.Name()}, {Key: "indexes", Value: bson.A{spec}},
+	}).Err()
 	switch {
 	case err == nil:
 		s.opts.Logger.WithField("index", name).Info("an index was made in " + want.collection.Name())
@@ -78,6 +84,15 @@ func (s *Store) index(ctx context.Context, want index) error {
 	}
 	s.opts.Logger.WithError(err).Warnf("the index %v of %s cannot be made: history may be slow or is not deleted by the database", want.keys, want.collection.Name())
 	return nil
+}
+
+// indexName is the name that drivers give: each key and its direction.
+func indexName(keys bson.D) string {
+	parts := make([]string, len(keys))
+	for i, k := range keys {
+		parts[i] = fmt.Sprintf("%s_%v", k.Key, k.Value)
+	}
+	return strings.Join(parts, "_")
 }
 
 // accept judges an index that is there already.

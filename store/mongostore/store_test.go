@@ -134,3 +134,8 @@ var _ = Describe("MongoDB", Ordered, ContinueOnFailure, func() {
 		return func() store.Store { return open(uri) }
 	})
 })
+
+// plainIndex is an index over api and source that is not unique.
+func plainIndex() mongo.IndexModel {
+	return mongo.IndexModel{Keys: bson.D{{Key: "api", Value: 1}, {Key: "source", Value: 1}}}
+}
