@@ -7,8 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,7 +18,8 @@ import (
 	"github.com/devops-insights/devops-insights/socket"
 	"github.com/devops-insights/devops-insights/socket/socketio"
 	"github.com/devops-insights/devops-insights/store"
-	"github.com/devops-insights/devops-insights/store/boltstore"
+	"github.com/devops-insights/devops-insights/store/mongostore"
+	"github.com/devops-insights/devops-insights/store/shelter"
 )
 
 // Options is what New needs.
@@ -36,14 +35,17 @@ type Options struct {
 
 // App is the running program.
 type App struct {
-	opts     Options
-	log      *logrus.Logger
-	started  time.Time
-	listener net.Listener
-	store    store.Store
-	sockets  *socketio.Server
-	ready    atomic.Bool
-	failed   chan error // a part that ended on its own
+	opts      Options
+	log       *logrus.Logger
+	started   time.Time
+	listener  net.Listener
+	store     store.Store
+	shelter   *shelter.Store                   // nil with the embedded store
+	mongo     atomic.Pointer[mongostore.Store] // nil until connected
+	sockets   *socketio.Server
+	ready     atomic.Bool
+	following atomic.Bool // every change from now on is heard
+	failed    chan error  // a part that ended on its own
 
 	stopOnce sync.Once
 	stopErr  error
@@ -79,47 +81,47 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	}()
 	c := opts.Config
 
-	if err := os.MkdirAll(c.DataDir, 0o750); err != nil {
-		return nil, fmt.Errorf("DATA_DIR=%s cannot be made: %w", c.DataDir, err)
-	}
-	db, err := boltstore.Open(boltstore.Options{
-		Path: filepath.Join(c.DataDir, "devops-insights.db"), Retention: c.Retention, Logger: a.log,
-	})
-	if err != nil {
+	if err := a.openStore(); err != nil {
 		return nil, err
 	}
-	a.store = db
-	a.onStop("store", func(context.Context) error { return db.Close() })
-
 	sockets, err := c.Clients.sockets()
 	if err != nil {
 		return nil, err
 	}
 	sockets.Engine.PingInterval, sockets.Engine.PingTimeout = opts.PingInterval, opts.PingTimeout
 	sockets.Engine.AllowOrigin = allowOrigin(c.ClientURL)
+	sockets.Engine.AllowRequest = func(*http.Request) error {
+		if !a.following.Load() {
+			return errStarting
+		}
+		return nil
+	}
 	sockets.Logf = a.log.Debugf
 	a.sockets = socketio.NewServer(sockets)
 	hub := socket.NewHub(a.sockets.Of("/"), socket.Options{
-		API: c.API(), Reader: db, HistoryMax: c.HistoryMax, Logger: a.log,
+		API: c.API(), Reader: a.store, HistoryMax: c.HistoryMax, Logger: a.log,
 	})
-	if err := a.follow(hub); err != nil {
-		return nil, err
-	}
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}
 	a.onStop("dashboards", a.sockets.Close)
+	if err := a.awaitStore(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.follow(ctx, hub); err != nil {
+		return nil, err
+	}
 	if err := a.poll(ctx, hub); err != nil {
 		return nil, err
 	}
 	a.ready.Store(true)
-	a.log.WithFields(logrus.Fields{"addr": a.Addr(), "api": c.API(), "simulated": c.Simulated(), "store": "embedded"}).
+	a.log.WithFields(logrus.Fields{"addr": a.Addr(), "api": c.API(), "simulated": c.Simulated(), "store": a.describeStore().Store}).
 		Info("ready: dashboards can connect")
 	return a, nil
 }
 
 // follow hands every change of the store to the dashboards of this process.
-func (a *App) follow(hub *socket.Hub) error {
+func (a *App) follow(ctx context.Context, hub *socket.Hub) error {
 	watching := make(chan struct{})
 	a.background("change feed", func(ctx context.Context) error {
 		return a.store.Watch(ctx, func() { close(watching) }, func(_ context.Context, c store.Change) error {
@@ -131,9 +133,12 @@ func (a *App) follow(hub *socket.Hub) error {
 	})
 	select {
 	case <-watching:
+		a.following.Store(true)
 		return nil
 	case err := <-a.failed:
 		return err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 
@@ -188,7 +193,7 @@ func (a *App) poll(ctx context.Context, hub *socket.Hub) error {
 	if err != nil {
 		return err
 	}
-	a.background("poller", p.Run)
+	a.background("poller", a.lead(p))
 	return nil
 }
 

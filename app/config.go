@@ -23,6 +23,7 @@ type Config struct {
 	InternalAddr    string
 	Environment     string
 	DatabaseURL     string
+	DBTimeout       time.Duration
 	RedisHost       string
 	RedisRequired   bool
 	APIName         string
@@ -88,6 +89,8 @@ func (c *Config) settings() (*pflag.FlagSet, []setting) {
 	add("environment", false, "NODE_ENV")
 	f.StringVar(&c.DatabaseURL, "database-url", c.DatabaseURL, "mongodb:// or mongodb+srv:// URL; empty: the embedded store")
 	add("database-url", true, "DATABASE_URL")
+	f.DurationVar(&c.DBTimeout, "db-timeout", c.DBTimeout, "how long to wait for the database at the start; 0: without end, not ready meanwhile")
+	add("db-timeout", false, "DB_TIMEOUT")
 	f.StringVar(&c.RedisHost, "redis", c.RedisHost, "redis URL; empty: a single instance")
 	add("redis", true, "REDIS_HOST")
 	f.BoolVar(&c.RedisRequired, "redis-required", c.RedisRequired, "do not start without Redis")
@@ -219,6 +222,9 @@ func (c *Config) normalise() (problems []string) {
 	if c.HistoryMax < 1 || c.HistoryMax > 100_000 {
 		bad("HISTORY_MAX_LIMIT=%d is out of range: 1 to 100000 are allowed", c.HistoryMax)
 	}
+	if c.DBTimeout < 0 {
+		bad("DB_TIMEOUT=%s is negative: 0s waits without end", c.DBTimeout)
+	}
 	if c.DrainTimeout < 0 {
 		bad("DRAIN_TIMEOUT=%s is negative", c.DrainTimeout)
 	}
@@ -228,8 +234,6 @@ func (c *Config) normalise() (problems []string) {
 	if c.DatabaseURL != "" {
 		if !strings.HasPrefix(c.DatabaseURL, "mongodb://") && !strings.HasPrefix(c.DatabaseURL, "mongodb+srv://") {
 			bad("DATABASE_URL must begin with mongodb:// or mongodb+srv://, or be empty for the embedded store")
-		} else {
-			bad("DATABASE_URL is set, but this version has no MongoDB store yet: leave it empty for the embedded store")
 		}
 	}
 	if c.RedisHost != "" && c.RedisRequired {

@@ -193,9 +193,9 @@ func (a *App) info(c *gin.Context) {
 		Redis         bool     `json:"redis_enabled"`
 		APIs          []string `json:"external_apis"`
 		Upstream      string   `json:"upstream"`
-		Store         string   `json:"store"`
-		Connections   any      `json:"connections"`
-	}{a.opts.Version, a.opts.Config.Environment, true, true, false, []string{a.opts.Config.API()}, upstream, "embedded", connections(a.sockets.Stats())})
+		storeInfo
+		Connections any `json:"connections"`
+	}{a.opts.Version, a.opts.Config.Environment, true, true, false, []string{a.opts.Config.API()}, upstream, a.describeStore(), connections(a.sockets.Stats())})
 }
 
 // connections shows the counters of the dashboards' connections.

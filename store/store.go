@@ -17,6 +17,9 @@ import (
 var (
 	// ErrNotFound is returned by Latest when nothing is stored for the region.
 	ErrNotFound = errors.New("nothing stored for this source")
+	// ErrRefused is returned by Save for a value that the store will never
+	// take, for example one that is too large.
+	ErrRefused = errors.New("the store does not take this value")
 	// ErrClosed is returned by every method after Close.
 	ErrClosed = errors.New("the store is closed")
 )

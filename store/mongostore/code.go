@@ -8,7 +8,14 @@ import (
 
 // Codes of the server that decide what is done.
 const (
+	codeBadValue          = 2
 	codeFailedToParse     = 9
+	codeOverflow          = 15
+	codeInvalidBSON       = 22
+	codeValidationFailed  = 121
+	codeObjectTooLarge    = 10334
+	codeUpdateTooLarge    = 17419
+	codeInsertTooLarge    = 17420
 	codeNamespaceNotFound = 26
 	codeCommandNotFound   = 59
 	codeNotImplemented    = 238
@@ -42,6 +49,15 @@ func unsupported(err error) bool {
 func historyLost(err error) bool {
 	switch code(err) {
 	case codeInvalidResume, codeFatalStream, codeHistoryLost:
+		return true
+	}
+	return false
+}
+
+// refused reports a value that the server will not take at any time.
+func refused(err error) bool {
+	switch code(err) {
+	case codeBadValue, codeOverflow, codeInvalidBSON, codeValidationFailed, codeObjectTooLarge, codeUpdateTooLarge, codeInsertTooLarge:
 		return true
 	}
 	return false

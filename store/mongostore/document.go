@@ -45,11 +45,11 @@ type incoming struct {
 func prepare(s store.Sample) (incoming, error) {
 	value, err := decodeJSON(s.Data)
 	if err != nil {
-		return incoming{}, err
+		return incoming{}, fmt.Errorf("%w: %w", store.ErrRefused, err)
 	}
 	kind, data, err := bson.MarshalValue(value)
 	if err != nil {
-		return incoming{}, fmt.Errorf("the data cannot be stored: %w", err)
+		return incoming{}, fmt.Errorf("the data cannot be stored: %w: %w", store.ErrRefused, err)
 	}
 	text, _ := appendJSON(nil, bson.RawValue{Type: kind, Value: data})
 	return incoming{Sample: s, value: value, json: text, hash: store.Hash(text), at: store.Milliseconds(s.At)}, nil

@@ -155,6 +155,9 @@ func (s *Store) failure(what string, err error) error {
 	if s.closed() {
 		return store.ErrClosed
 	}
+	if refused(err) {
+		return fmt.Errorf("%s: %w: %w", what, store.ErrRefused, err)
+	}
 	return fmt.Errorf("%s: %w", what, err)
 }
 

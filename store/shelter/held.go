@@ -65,7 +65,9 @@ func (s *Store) flush() {
 				_, err := inner.Save(ctx, sample)
 				return err
 			})
-			if err != nil {
+			if errors.Is(err, store.ErrRefused) {
+				s.opts.Logger.WithError(err).WithField("source", k.source).Error("a change that waited is refused by the database and lost")
+			} else if err != nil {
 				return // away again, or the end
 			}
 			s.done(k, sample)

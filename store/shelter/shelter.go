@@ -125,7 +125,9 @@ func (s *Store) keep() {
 		}
 	}
 	for s.pause() {
-		s.flush()
+		if s.probe() {
+			s.flush()
+		}
 	}
 }
 
@@ -153,8 +155,20 @@ func (s *Store) database() (store.Store, error) {
 	return s.inner, nil
 }
 
-// try calls the database within the timeout and notes whether it is there.
+// try calls the database, unless it is known to be away: nobody should wait
+// for what will not answer.
 func (s *Store) try(ctx context.Context, call func(context.Context, store.Store) error) error {
+	s.mu.Lock()
+	away := !s.away.IsZero() && s.inner != nil && !s.closed
+	s.mu.Unlock()
+	if away {
+		return ErrAway
+	}
+	return s.attempt(ctx, call)
+}
+
+// attempt calls the database within the timeout and notes whether it is there.
+func (s *Store) attempt(ctx context.Context, call func(context.Context, store.Store) error) error {
 	inner, err := s.database()
 	if err != nil {
 		return err
@@ -165,11 +179,32 @@ func (s *Store) try(ctx context.Context, call func(context.Context, store.Store)
 	switch {
 	case err == nil || errors.Is(err, store.ErrNotFound):
 		s.note(nil)
+	case errors.Is(err, store.ErrRefused):
+		s.note(nil) // it is there, and says no
 	case ctx.Err() == nil && !errors.Is(err, store.ErrClosed):
 		s.note(err)
 		err = fmt.Errorf("%w: %w", ErrAway, err)
 	}
 	return err
+}
+
+// pinger is a database that can be asked whether it is there.
+type pinger interface {
+	Ping(ctx context.Context) error
+}
+
+// probe asks a database that is away whether it is back.
+func (s *Store) probe() bool {
+	if s.Stats().Away.IsZero() {
+		return true
+	}
+	return s.attempt(s.ctx, func(ctx context.Context, inner store.Store) error {
+		if p, ok := inner.(pinger); ok {
+			return p.Ping(ctx)
+		}
+		_, err := inner.AllLatest(ctx, "")
+		return err
+	}) == nil
 }
 
 // note logs once when the database goes and once when it is back.

@@ -32,12 +32,15 @@ var errGone = errors.New("connection refused")
 // moody is a database that can be away: a real store behind a door.
 type moody struct {
 	store.Store
-	away atomic.Bool
+	away, refuses atomic.Bool
 }
 
 func (m *moody) Save(ctx context.Context, s store.Sample) (bool, error) {
 	if m.away.Load() {
 		return false, errGone
+	}
+	if m.refuses.Load() {
+		return false, fmt.Errorf("too large: %w", store.ErrRefused)
 	}
 	return m.Store.Save(ctx, s)
 }
@@ -130,8 +133,8 @@ var _ = Describe("while the database is away", func() {
 		Expect(err).To(MatchError(ErrAway))
 		Expect(s.Stats().Away).NotTo(BeZero())
 		db.away.Store(false)
-		Expect(s.Latest(ctx, "acme", "eu-west")).To(HaveField("Source", "eu-west"))
-		Expect(s.Stats().Away).To(BeZero())
+		Eventually(func() time.Time { return s.Stats().Away }, "10s").Should(BeZero())
+		Expect(s.History(ctx, store.Query{API: "acme", Limit: 1})).To(HaveLen(1))
 	})
 
 	It("changes are held, and stored in order when it is back", func() {
@@ -139,13 +142,27 @@ var _ = Describe("while the database is away", func() {
 		for _, n := range []int{1, 2, 2, 3, 4} {
 			Expect(save(n)).To(BeFalse())
 		}
-		Expect(s.Stats().Held).To(Equal(3))
+		Expect(s.Stats().Held).To(Equal(3), "the value that is stored already is none")
 		Expect(history()).To(Equal([]string{"1"}))
 		db.away.Store(false)
 		Eventually(history, "10s").Should(Equal([]string{"4", "3", "2", "1"}))
 		Eventually(func() int { return s.Stats().Held }, "10s").Should(BeZero())
 		Expect(save(5)).To(BeTrue())
 		Expect(save(5)).To(BeFalse())
+	})
+
+	It("a value that the database refuses is not held for ever", func() {
+		db.refuses.Store(true)
+		_, err := save(2)
+		Expect(err).To(MatchError(store.ErrRefused))
+		db.refuses.Store(false)
+		db.away.Store(true)
+		_, err = save(3)
+		Expect(err).NotTo(HaveOccurred())
+		db.refuses.Store(true)
+		db.away.Store(false)
+		Eventually(func() int { return s.Stats().Held }, "10s").Should(BeZero())
+		Expect(history()).To(Equal([]string{"1"}))
 	})
 
 	It("no more are held than the bound allows: the newest stay, the rest are counted", func() {

@@ -1,0 +1,138 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/devops-insights/devops-insights/poller"
+	"github.com/devops-insights/devops-insights/store"
+	"github.com/devops-insights/devops-insights/store/boltstore"
+	"github.com/devops-insights/devops-insights/store/mongostore"
+	"github.com/devops-insights/devops-insights/store/shelter"
+)
+
+// openStore opens the embedded store, or begins to connect to MongoDB.
+func (a *App) openStore() error {
+	c := a.opts.Config
+	if c.DatabaseURL == "" {
+		if err := os.MkdirAll(c.DataDir, 0o750); err != nil {
+			return fmt.Errorf("DATA_DIR=%s cannot be made: %w", c.DataDir, err)
+		}
+		db, err := boltstore.Open(boltstore.Options{
+			Path: filepath.Join(c.DataDir, "devops-insights.db"), Retention: c.Retention, Logger: a.log,
+		})
+		if err != nil {
+			return err
+		}
+		a.store = db
+		a.onStop("store", func(context.Context) error { return db.Close() })
+		return nil
+	}
+	a.shelter = shelter.New(shelter.Options{
+		Logger: a.log,
+		Open: func(ctx context.Context) (store.Store, error) {
+			db, err := mongostore.Open(ctx, mongostore.Options{URL: c.DatabaseURL, Retention: c.Retention, Logger: a.log})
+			if err != nil {
+				return nil, err
+			}
+			a.mongo.Store(db)
+			return db, nil
+		},
+	})
+	a.store = a.shelter
+	a.onStop("store", func(context.Context) error { return a.shelter.Close() })
+	return nil
+}
+
+// awaitStore waits until the database is connected; the listeners answer
+// meanwhile that the server is not ready.
+func (a *App) awaitStore(ctx context.Context) error {
+	if a.shelter == nil {
+		return nil
+	}
+	var late <-chan time.Time
+	if limit := a.opts.Config.DBTimeout; limit > 0 {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		late = timer.C
+	}
+	select {
+	case <-a.shelter.Connected():
+		return nil
+	case <-late:
+		return fmt.Errorf("the database did not answer within DB_TIMEOUT=%s", a.opts.Config.DBTimeout)
+	case err := <-a.failed:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// leaseTime is how long an instance keeps the right to poll without renewing
+// it, as in the Node backend; a waiting one asks every leaseWait.
+const (
+	leaseTime = 30 * time.Second
+	leaseWait = 5 * time.Second
+)
+
+// lead runs the poller: always with the embedded store, which no other process
+// can open, else while this instance has the lease.
+func (a *App) lead(p *poller.Poller) func(context.Context) error {
+	if a.shelter == nil {
+		return p.Run
+	}
+	host, _ := os.Hostname() // only a name to show
+	holder := fmt.Sprintf("%s:%d:%s", host, os.Getpid(), rand.Text())
+	return func(ctx context.Context) error {
+		lease := lease{a.mongo.Load().Lease(a.opts.Config.API(), holder, leaseTime)}
+		return poller.Lead(ctx, lease, leaseWait, a.log, p.Run)
+	}
+}
+
+// lease is the database's lease as the poller asks for it.
+type lease struct{ *mongostore.Lease }
+
+// Acquire implements poller.Lease.
+func (l lease) Acquire(ctx context.Context) (time.Duration, error) {
+	length, held, err := l.Lease.Acquire(ctx)
+	if held {
+		return 0, poller.ErrHeld
+	}
+	return length, err
+}
+
+// storeInfo is what /api/v1/info says of the store.
+type storeInfo struct {
+	Store     string     `json:"store"`
+	Following string     `json:"following,omitempty"`
+	Why       string     `json:"following_why,omitempty"`
+	Away      *time.Time `json:"database_away_since,omitempty"`
+	Held      int        `json:"changes_held,omitempty"`
+	Dropped   uint64     `json:"changes_dropped,omitempty"`
+}
+
+func (a *App) describeStore() storeInfo {
+	if a.shelter == nil {
+		return storeInfo{Store: "embedded"}
+	}
+	st := a.shelter.Stats()
+	info := storeInfo{Store: "mongodb", Held: st.Held, Dropped: st.Dropped}
+	if !st.Away.IsZero() {
+		away := st.Away.UTC()
+		info.Away = &away
+	}
+	if db := a.mongo.Load(); db != nil {
+		mode := db.Mode()
+		info.Following, info.Why = mode.Following, mode.Why
+	}
+	return info
+}
+
+// errStarting refuses dashboards until changes are followed: one that came
+// before could miss some.
+var errStarting = errors.New("the server is starting: the database is not connected yet")
