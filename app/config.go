@@ -24,6 +24,7 @@ type Config struct {
 	Environment     string
 	DatabaseURL     string
 	DBTimeout       time.Duration
+	PollLease       time.Duration
 	RedisHost       string
 	RedisRequired   bool
 	APIName         string
@@ -45,7 +46,8 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Port: 5000, Environment: "development", PollInterval: 30 * time.Second,
-		DataDir: "./data", Retention: 168 * time.Hour, HistoryMax: 1000,
+		PollLease: 30 * time.Second,
+		DataDir:   "./data", Retention: 168 * time.Hour, HistoryMax: 1000,
 		LogLevel: "info", DrainTimeout: 10 * time.Second,
 		Clients: Clients{MaxEventRate: 1000, MaxBacklog: 16 << 20},
 	}
@@ -91,6 +93,8 @@ func (c *Config) settings() (*pflag.FlagSet, []setting) {
 	add("database-url", true, "DATABASE_URL")
 	f.DurationVar(&c.DBTimeout, "db-timeout", c.DBTimeout, "how long to wait for the database at the start; 0: without end, not ready meanwhile")
 	add("db-timeout", false, "DB_TIMEOUT")
+	f.DurationVar(&c.PollLease, "poll-lease", c.PollLease, "how long an instance that vanished keeps the others of its database from polling, at least 1s")
+	add("poll-lease", false, "POLL_LEASE")
 	f.StringVar(&c.RedisHost, "redis", c.RedisHost, "redis URL; empty: a single instance")
 	add("redis", true, "REDIS_HOST")
 	f.BoolVar(&c.RedisRequired, "redis-required", c.RedisRequired, "do not start without Redis")
@@ -224,6 +228,9 @@ func (c *Config) normalise() (problems []string) {
 	}
 	if c.DBTimeout < 0 {
 		bad("DB_TIMEOUT=%s is negative: 0s waits without end", c.DBTimeout)
+	}
+	if c.PollLease < time.Second {
+		bad("POLL_LEASE=%s is too short: at least 1s", c.PollLease)
 	}
 	if c.DrainTimeout < 0 {
 		bad("DRAIN_TIMEOUT=%s is negative", c.DrainTimeout)

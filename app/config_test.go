@@ -79,6 +79,7 @@ var _ = Describe("the settings", func() {
 		Entry(nil, "HISTORY_MAX_LIMIT", "0", "1 to 100000"),
 		Entry(nil, "LOG_LEVEL", "loud", "debug"),
 		Entry(nil, "DATABASE_URL", "postgres://x", "mongodb://"),
+		Entry(nil, "POLL_LEASE", "10ms", "at least 1s"),
 		Entry(nil, "DB_TIMEOUT", "-1s", "0s waits without end"),
 		Entry(nil, "UPSTREAM_HEADERS", "nothing", "colon"),
 		Entry(nil, "EXTERNAL_API_NAME", "a/b", "letters"),

@@ -73,13 +73,6 @@ func (a *App) awaitStore(ctx context.Context) error {
 	}
 }
 
-// leaseTime is how long an instance keeps the right to poll without renewing
-// it, as in the Node backend; a waiting one asks every leaseWait.
-const (
-	leaseTime = 30 * time.Second
-	leaseWait = 5 * time.Second
-)
-
 // lead runs the poller: always with the embedded store, which no other process
 // can open, else while this instance has the lease.
 func (a *App) lead(p *poller.Poller) func(context.Context) error {
@@ -89,8 +82,9 @@ func (a *App) lead(p *poller.Poller) func(context.Context) error {
 	host, _ := os.Hostname() // only a name to show
 	holder := fmt.Sprintf("%s:%d:%s", host, os.Getpid(), rand.Text())
 	return func(ctx context.Context) error {
-		lease := lease{a.mongo.Load().Lease(a.opts.Config.API(), holder, leaseTime)}
-		return poller.Lead(ctx, lease, leaseWait, a.log, p.Run)
+		length := a.opts.Config.PollLease
+		right := lease{a.mongo.Load().Lease(a.opts.Config.API(), holder, length)}
+		return poller.Lead(ctx, right, length/6, a.log, p.Run)
 	}
 }
 

@@ -7,14 +7,16 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+
+	"github.com/devops-insights/devops-insights/test/wire"
 )
 
 var _ = Describe("the lease in the database", Ordered, ContinueOnFailure, func() {
-	var server rung
-	BeforeAll(func() { server = wire() })
+	var server *wire.Server
+	BeforeAll(func() { server = wire.Start(GinkgoTB()) })
 
 	It("is held by one, renewed, given back and taken", func(ctx SpecContext) {
-		s := open(server.database("lease"))
+		s := open(server.Database("lease"))
 		a, b := s.Lease("acme", "a", time.Minute), s.Lease("acme", "b", time.Minute)
 		for range 2 {
 			length, held, err := a.Acquire(ctx)
@@ -37,7 +39,7 @@ var _ = Describe("the lease in the database", Ordered, ContinueOnFailure, func()
 	})
 
 	It("of an instance that is gone is taken when its time is over", func(ctx SpecContext) {
-		s := open(server.database("crashed"))
+		s := open(server.Database("crashed"))
 		_, _, err := s.Lease("acme", "gone", 300*time.Millisecond).Acquire(ctx)
 		Expect(err).NotTo(HaveOccurred())
 		b := s.Lease("acme", "b", time.Minute)
@@ -45,7 +47,7 @@ var _ = Describe("the lease in the database", Ordered, ContinueOnFailure, func()
 	})
 
 	It("goes to one of many that ask at once", func(ctx SpecContext) {
-		s := open(server.database("rush"))
+		s := open(server.Database("rush"))
 		var got atomic.Int32
 		var rush sync.WaitGroup
 		for i := range 16 {

@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/devops-insights/devops-insights/store"
+	"github.com/devops-insights/devops-insights/test/wire"
 )
 
 // kept is what mongoose finds in the database.
@@ -37,15 +38,15 @@ func node(uri string, args ...string) (latest, history []kept) {
 }
 
 var _ = Describe("a database shared with mongoose", Ordered, ContinueOnFailure, func() {
-	var server rung
+	var server *wire.Server
 	BeforeAll(func() {
-		server = wire()
-		AddReportEntry("server", server.name)
+		server = wire.Start(GinkgoTB())
+		AddReportEntry("server", server.Name)
 	})
 	const odd = `{"n":[0,-1,2147483648,0.1,1e21,1e-7,9007199254740991],"s":"\u2028<&>é\"","z":null,"a":{"b":[[null,[]],{}],"10":1,"2":2},"d":"2026-11-24T03:45:01.123Z"}`
 
 	It("is taken over as Node left it, by bytes, and goes on", func(ctx SpecContext) {
-		uri := server.database("takeover")
+		uri := server.Database("takeover")
 		payload, err := os.ReadFile("../../test/contract/testdata/payload-us-east.json")
 		Expect(err).NotTo(HaveOccurred())
 		latest, history := node(uri, "save", `[{"source":"us-east","data":`+string(payload)+`},{"source":"eu-west","data":`+odd+`}]`)
@@ -70,7 +71,7 @@ var _ = Describe("a database shared with mongoose", Ordered, ContinueOnFailure, 
 	})
 
 	It("is given back as Node would have left it", func(ctx SpecContext) {
-		uri := server.database("giveback")
+		uri := server.Database("giveback")
 		s := open(uri)
 		for _, data := range []string{`1`, odd} {
 			Expect(s.Save(ctx, store.Sample{API: "acme", Source: "eu-west", Data: json.RawMessage(data), At: time.Now()})).To(BeTrue())
@@ -95,7 +96,7 @@ var _ = Describe("a database shared with mongoose", Ordered, ContinueOnFailure, 
 	})
 
 	It("announces what Node stores", func() {
-		uri := server.database("beside")
+		uri := server.Database("beside")
 		s := open(uri)
 		h := follow(s)
 		save(s, "eu-west", 1)
@@ -105,11 +106,11 @@ var _ = Describe("a database shared with mongoose", Ordered, ContinueOnFailure, 
 })
 
 var _ = Describe("indexes", Ordered, ContinueOnFailure, func() {
-	var server rung
-	BeforeAll(func() { server = wire() })
+	var server *wire.Server
+	BeforeAll(func() { server = wire.Start(GinkgoTB()) })
 
 	It("are made once, with the names that mongoose gives them", func(ctx SpecContext) {
-		uri := server.database("indexes")
+		uri := server.Database("indexes")
 		s := open(uri)
 		open(uri)
 		names := func(have []indexSpec, err error) (all []string) {
@@ -124,7 +125,7 @@ var _ = Describe("indexes", Ordered, ContinueOnFailure, func() {
 	})
 
 	It("that are not unique where they must be are refused with the command that mends it", func(ctx SpecContext) {
-		uri := server.database("conflict")
+		uri := server.Database("conflict")
 		s := open(uri)
 		Expect(s.latest.Indexes().DropOne(ctx, "api_1_source_1")).To(Succeed())
 		_, err := s.latest.Indexes().CreateOne(ctx, plainIndex())
@@ -134,7 +135,7 @@ var _ = Describe("indexes", Ordered, ContinueOnFailure, func() {
 	})
 
 	It("cannot be made over documents that stand twice, and the error says so", func(ctx SpecContext) {
-		uri := server.database("twice")
+		uri := server.Database("twice")
 		s := open(uri)
 		Expect(s.latest.Indexes().DropOne(ctx, "api_1_source_1")).To(Succeed())
 		for range 2 {

@@ -13,6 +13,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
+	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
 
 	"github.com/devops-insights/devops-insights/store"
@@ -91,8 +92,14 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		name = "test"
 	}
 	// No client-wide timeout: it would end an idle change stream.
-	client, err := mongo.Connect(options.Client().ApplyURI(o.URL).
-		SetServerSelectionTimeout(o.ConnectTimeout).SetConnectTimeout(o.ConnectTimeout).SetAppName("devops-insights"))
+	settings := options.Client().ApplyURI(o.URL).
+		SetServerSelectionTimeout(o.ConnectTimeout).SetConnectTimeout(o.ConnectTimeout).SetAppName("devops-insights")
+	if where.WString == "" && !where.WNumberSet && !where.JSet {
+		// What a dashboard has seen must be there after a crash of the server.
+		journal := true
+		settings.SetWriteConcern(&writeconcern.WriteConcern{W: writeconcern.WCMajority, Journal: &journal})
+	}
+	client, err := mongo.Connect(settings)
 	if err != nil {
 		return nil, fmt.Errorf("DATABASE_URL cannot be used: %s", redact(err.Error(), o.URL))
 	}

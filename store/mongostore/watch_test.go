@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/devops-insights/devops-insights/store"
+	"github.com/devops-insights/devops-insights/test/wire"
 )
 
 // heard collects what a Watch announces.
@@ -64,15 +65,15 @@ func numbers(source string, from, to int) (want []string) {
 }
 
 var _ = Describe("the change stream", Ordered, ContinueOnFailure, func() {
-	var server rung
+	var server *wire.Server
 	count := 0
 	fresh := func() string {
 		count++
-		return server.database(fmt.Sprintf("watch_%d", count))
+		return server.Database(fmt.Sprintf("watch_%d", count))
 	}
 	BeforeAll(func() {
-		server = wire("--enable-test-commands")
-		AddReportEntry("server", server.name+" with fail points")
+		server = wire.Start(GinkgoTB(), "--enable-test-commands")
+		AddReportEntry("server", server.Name+" with fail points")
 	})
 	// fail arms the server's fail point for the next commands of a kind.
 	fail := func(s *Store, times int, data bson.D) {
@@ -173,15 +174,15 @@ var _ = Describe("the change stream", Ordered, ContinueOnFailure, func() {
 
 var _ = Describe("a deployment without change streams", Ordered, func() {
 	It("announces this process's own changes, and says why", func() {
-		server := wire("--standalone")
-		s := open(server.database("alone"))
+		server := wire.Start(GinkgoTB(), "--standalone")
+		s := open(server.Database("alone"))
 		h := follow(s)
 		for i := 1; i <= 5; i++ {
 			save(s, "eu-west", i)
 		}
 		Eventually(h.all, "20s").Should(Equal(numbers("eu-west", 1, 5)))
 		if s.Mode().Following == ChangeStream {
-			Skip(server.name + " has change streams even as a standalone server: the fallback is not reached here")
+			Skip(server.Name + " has change streams even as a standalone server: the fallback is not reached here")
 		}
 		Expect(s.Mode().Why).NotTo(BeEmpty())
 	})
