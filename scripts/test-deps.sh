@@ -10,13 +10,19 @@ if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
 elif [ ! -d test/js/node_modules ] || [ test/js/package-lock.json -nt test/js/node_modules/.package-lock.json ]; then
   (cd test/js && npm ci --no-audit --no-fund --loglevel=error)
 fi
-# The Python client is a second opinion: its suite is skipped, saying so, where
-# there is no Python.
+# FerretDB is a second kind of MongoDB-wire server; its specs are skipped,
+# saying so, where it cannot be built.
+if [ ! -x bin/ferretdb ] || [ test/ferretdb/go.mod -nt bin/ferretdb ] || [ test/ferretdb/main.go -nt bin/ferretdb ]; then
+  (cd test/ferretdb && go build -o ../../bin/ferretdb .) ||
+    echo "test-deps: FerretDB cannot be built: its specs are skipped. Its modules must be within reach of the Go proxy." >&2
+fi
+# Python brings a second opinion on the clients and SecantusDB: their suites are
+# skipped, saying so, where there is none.
 venv=test/py/.venv
 if [ ! -x $venv/bin/python ] || [ test/py/requirements.txt -nt $venv ]; then
   if ! python3 -m venv $venv >/dev/null 2>&1 || ! $venv/bin/pip install -q --disable-pip-version-check -r test/py/requirements.txt; then
     rm -rf $venv
-    echo "test-deps: Python 3 with venv, or its packages, cannot be had: the suite of the Python client is skipped. Install python3-venv." >&2
+    echo "test-deps: Python 3 with venv, or its packages, cannot be had: the suites of the Python client and of SecantusDB are skipped. Install python3-venv." >&2
   else
     touch $venv
   fi

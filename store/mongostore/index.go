@@ -82,7 +82,12 @@ func (s *Store) index(ctx context.Context, want index) error {
 	case want.needed:
 		return fmt.Errorf("the index %v of %s cannot be made: %w", want.keys, want.collection.Name(), err)
 	}
-	s.opts.Logger.WithError(err).Warnf("the index %v of %s cannot be made: history may be slow or is not deleted by the database", want.keys, want.collection.Name())
+	if want.ttl > 0 {
+		s.sweeps = true
+		s.opts.Logger.WithError(err).Warn("the database has no TTL indexes: this server deletes old history itself")
+		return nil
+	}
+	s.opts.Logger.WithError(err).Warnf("the index %v of %s cannot be made: history may be slow", want.keys, want.collection.Name())
 	return nil
 }
 

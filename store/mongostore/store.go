@@ -36,6 +36,9 @@ type Options struct {
 	// Silence is how long the change stream may say nothing about a write that
 	// the database already shows, before it is opened anew. Zero: 30 s.
 	Silence time.Duration
+	// Sweep is how often old history is deleted where the database does not do
+	// it. Zero: 10 minutes.
+	Sweep time.Duration
 	// Logger is told of connections, indexes and the change stream. Nil:
 	// nothing is logged.
 	Logger logrus.FieldLogger
@@ -55,10 +58,12 @@ type Store struct {
 	latest       *mongo.Collection
 	history      *mongo.Collection
 	transactions bool
+	sweeps       bool // the database does not delete old history
 	stop         chan struct{}
 	stopOnce     sync.Once
 	closeErr     error
 	own          ownChanges
+	work         sync.WaitGroup
 
 	mu   sync.Mutex
 	mode Mode
@@ -73,6 +78,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	for value, def := range map[*time.Duration]time.Duration{
 		&o.ConnectTimeout: 10 * time.Second, &o.MaxAwait: time.Second, &o.Silence: 30 * time.Second,
+		&o.Sweep: 10 * time.Minute,
 	} {
 		if *value <= 0 {
 			*value = def
@@ -111,6 +117,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(err, client.Disconnect(context.WithoutCancel(ctx)))
 	}
+	if s.sweeps {
+		s.work.Go(s.sweep)
+	}
 	return s, nil
 }
 
@@ -141,6 +150,7 @@ func (s *Store) Ping(ctx context.Context) error { return s.client.Ping(ctx, read
 func (s *Store) Close() error {
 	s.stopOnce.Do(func() {
 		close(s.stop)
+		s.work.Wait()
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		s.closeErr = s.client.Disconnect(ctx)

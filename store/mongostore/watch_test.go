@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/devops-insights/devops-insights/store"
+	"github.com/devops-insights/devops-insights/store/storetest"
 	"github.com/devops-insights/devops-insights/test/wire"
 )
 
@@ -185,5 +186,67 @@ var _ = Describe("a deployment without change streams", Ordered, func() {
 			Skip(server.Name + " has change streams even as a standalone server: the fallback is not reached here")
 		}
 		Expect(s.Mode().Why).NotTo(BeEmpty())
+	})
+})
+
+var _ = Describe("FerretDB, which has neither change streams nor TTL indexes", Ordered, func() {
+	var server *wire.Server
+	count := 0
+	BeforeAll(func() { server = wire.FerretDB(GinkgoTB()) })
+	fresh := func() string {
+		count++
+		return server.Database(fmt.Sprintf("ferret_%d", count))
+	}
+
+	It("is followed by this process's own changes", func() {
+		s := open(fresh())
+		h := follow(s)
+		for i := 1; i <= 5; i++ {
+			save(s, "eu-west", i)
+		}
+		Eventually(h.all, "20s").Should(Equal(numbers("eu-west", 1, 5)))
+		Expect(s.Mode()).To(Equal(Mode{OwnChanges, s.Mode().Why}))
+		Expect(s.Mode().Why).To(ContainSubstring("changeStream"))
+	})
+
+	It("has its old history deleted by this server", func(ctx SpecContext) {
+		s := open(fresh(), func(o *Options) { o.Retention, o.Sweep = time.Hour, 20*time.Millisecond })
+		for i, age := range []time.Duration{2 * time.Hour, time.Minute} {
+			_, err := s.Save(ctx, store.Sample{API: "acme", Source: "eu-west", Data: json.RawMessage(fmt.Sprint(i)), At: time.Now().Add(-age)})
+			Expect(err).NotTo(HaveOccurred())
+		}
+		Eventually(func() ([]store.Metric, error) { return s.History(ctx, store.Query{API: "acme", Limit: 10}) }, "10s").Should(HaveLen(1))
+	})
+
+	It("refuses arrays inside arrays, and the error says that it is the value", func(ctx SpecContext) {
+		s := open(fresh())
+		_, err := s.Save(ctx, store.Sample{API: "acme", Source: "eu-west", Data: json.RawMessage(`[[1]]`), At: time.Now()})
+		Expect(err).To(MatchError(store.ErrRefused))
+	})
+
+	It("takes a crash between row and value: the repeated change is one row", func(ctx SpecContext) {
+		s := open(fresh())
+		sample := store.Sample{API: "acme", Source: "eu-west", Data: json.RawMessage(`2`), At: time.Now()}
+		save(s, "eu-west", 1)
+		previous, err := s.find(ctx, "acme", "eu-west")
+		Expect(err).NotTo(HaveOccurred())
+		in, err := prepare(sample)
+		Expect(err).NotTo(HaveOccurred())
+		_, err = s.history.InsertOne(ctx, in.row(in.rowID(previous))) // and then the process is killed
+		Expect(err).NotTo(HaveOccurred())
+		again := open(s.opts.URL)
+		Expect(again.Save(ctx, sample)).To(BeTrue())
+		Expect(again.Save(ctx, sample)).To(BeFalse())
+		Expect(again.History(ctx, store.Query{API: "acme", Limit: 10})).To(HaveLen(2))
+	})
+
+	storetest.Specs("FerretDB", func() storetest.Factory {
+		uri := ""
+		return func() store.Store {
+			if uri == "" {
+				uri = fresh()
+			}
+			return open(uri)
+		}
 	})
 })

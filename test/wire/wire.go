@@ -68,6 +68,21 @@ func Start(tb TB, args ...string) *Server {
 	return s
 }
 
+// FerretDB starts a server without change streams and TTL indexes, which
+// make deps builds. The test is skipped where it could not.
+func FerretDB(tb TB) *Server {
+	tb.Helper()
+	_, here, _, _ := runtime.Caller(0)
+	program := filepath.Join(filepath.Dir(here), "../../bin/ferretdb")
+	if _, err := os.Stat(program); err != nil {
+		tb.Skip("FerretDB was not built: see what make deps says about it")
+	}
+	s := &Server{Name: "FerretDB", tb: tb, program: program, port: freePort(tb)}
+	s.args = []string{"--port", s.port, "--dir", tb.TempDir()}
+	s.launch()
+	return s
+}
+
 // Database returns the URI of a database of that name.
 func (s *Server) Database(name string) string {
 	s.tb.Helper()
