@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"github.com/sirupsen/logrus"
 
 	"github.com/devops-insights/devops-insights/poller"
@@ -41,6 +42,7 @@ type App struct {
 	listener  net.Listener
 	store     store.Store
 	shelter   *shelter.Store                   // nil with the embedded store
+	redis     *redis.Client                    // nil without Redis
 	mongo     atomic.Pointer[mongostore.Store] // nil until connected
 	sockets   *socketio.Server
 	ready     atomic.Bool
@@ -82,6 +84,9 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	c := opts.Config
 
 	if err := a.openStore(); err != nil {
+		return nil, err
+	}
+	if err := a.openRedis(ctx); err != nil {
 		return nil, err
 	}
 	sockets, err := c.Clients.sockets()

@@ -243,8 +243,12 @@ func (c *Config) normalise() (problems []string) {
 			bad("DATABASE_URL must begin with mongodb:// or mongodb+srv://, or be empty for the embedded store")
 		}
 	}
-	if c.RedisHost != "" && c.RedisRequired {
-		bad("REDIS_REQUIRED is true, but this version cannot join a Redis yet: unset it to run as a single instance")
+	if c.RedisHost != "" {
+		if _, err := redisURL(c.RedisHost); err != nil {
+			bad("%s", err)
+		}
+	} else if c.RedisRequired {
+		bad("REDIS_REQUIRED is true, but REDIS_HOST is not set")
 	}
 	problems = append(problems, c.Clients.problems()...)
 	if _, err := c.intervals(); err != nil {

@@ -79,6 +79,8 @@ var _ = Describe("the settings", func() {
 		Entry(nil, "HISTORY_MAX_LIMIT", "0", "1 to 100000"),
 		Entry(nil, "LOG_LEVEL", "loud", "debug"),
 		Entry(nil, "DATABASE_URL", "postgres://x", "mongodb://"),
+		Entry(nil, "REDIS_REQUIRED", "true", "REDIS_HOST is not set"),
+		Entry(nil, "REDIS_HOST", "http://user:secret@x", "rediss://"),
 		Entry(nil, "POLL_LEASE", "10ms", "at least 1s"),
 		Entry(nil, "DB_TIMEOUT", "-1s", "0s waits without end"),
 		Entry(nil, "UPSTREAM_HEADERS", "nothing", "colon"),

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/devops-insights/devops-insights/poller"
+	"github.com/devops-insights/devops-insights/poller/redislease"
 	"github.com/devops-insights/devops-insights/store"
 	"github.com/devops-insights/devops-insights/store/boltstore"
 	"github.com/devops-insights/devops-insights/store/mongostore"
@@ -79,13 +80,21 @@ func (a *App) lead(p *poller.Poller) func(context.Context) error {
 	if a.shelter == nil {
 		return p.Run
 	}
+	return func(ctx context.Context) error {
+		return poller.Lead(ctx, a.lease(), a.opts.Config.PollLease/6, a.log, p.Run)
+	}
+}
+
+// lease is in Redis where there is one, as in the Node backend, else in the
+// database.
+func (a *App) lease() poller.Lease {
+	c := a.opts.Config
+	if a.redis != nil {
+		return redislease.New(a.redis, c.API(), c.PollLease)
+	}
 	host, _ := os.Hostname() // only a name to show
 	holder := fmt.Sprintf("%s:%d:%s", host, os.Getpid(), rand.Text())
-	return func(ctx context.Context) error {
-		length := a.opts.Config.PollLease
-		right := lease{a.mongo.Load().Lease(a.opts.Config.API(), holder, length)}
-		return poller.Lead(ctx, right, length/6, a.log, p.Run)
-	}
+	return lease{a.mongo.Load().Lease(c.API(), holder, c.PollLease)}
 }
 
 // lease is the database's lease as the poller asks for it.

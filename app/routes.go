@@ -195,7 +195,7 @@ func (a *App) info(c *gin.Context) {
 		Upstream      string   `json:"upstream"`
 		storeInfo
 		Connections any `json:"connections"`
-	}{a.opts.Version, a.opts.Config.Environment, true, true, false, []string{a.opts.Config.API()}, upstream, a.describeStore(), connections(a.sockets.Stats())})
+	}{a.opts.Version, a.opts.Config.Environment, true, true, a.redis != nil, []string{a.opts.Config.API()}, upstream, a.describeStore(), connections(a.sockets.Stats())})
 }
 
 // connections shows the counters of the dashboards' connections.

@@ -4,6 +4,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 missing=0
+# install takes packages of the system where that is possible.
+install() {
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@") >/dev/null 2>&1 || true
+  fi
+}
 if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
   echo "test-deps: Node.js with npm is missing: the suites of the JavaScript client cannot run. Install Node 18 or newer." >&2
   missing=1
@@ -17,21 +23,28 @@ if [ ! -x bin/ferretdb ] || [ test/ferretdb/go.mod -nt bin/ferretdb ] || [ test/
     echo "test-deps: FerretDB cannot be built: its specs are skipped. Its modules must be within reach of the Go proxy." >&2
 fi
 # Python brings a second opinion on the clients and SecantusDB: their suites are
-# skipped, saying so, where there is none.
+# skipped, saying so, where they cannot be had.
 venv=test/py/.venv
-if [ ! -x $venv/bin/python ] || [ test/py/requirements.txt -nt $venv ]; then
-  if ! python3 -m venv $venv >/dev/null 2>&1 || ! $venv/bin/pip install -q --disable-pip-version-check -r test/py/requirements.txt; then
+if [ ! -f $venv/done ] || [ test/py/requirements.txt -nt $venv/done ] || [ test/py/secantusdb.txt -nt $venv/done ]; then
+  python3 -c 'import ensurepip' 2>/dev/null || install python3 python3-venv
+  pip() { $venv/bin/pip install -q --disable-pip-version-check -r "test/py/$1"; }
+  if ! python3 -m venv $venv >/dev/null 2>&1 || ! pip requirements.txt; then
     rm -rf $venv
     echo "test-deps: Python 3 with venv, or its packages, cannot be had: the suites of the Python client and of SecantusDB are skipped. Install python3-venv." >&2
+  elif pip secantusdb.txt; then
+    touch $venv/done
   else
-    touch $venv
+    echo "test-deps: SecantusDB cannot be had for this Python: without mongod or MONGODB_TEST_URI the suites of MongoDB are skipped." >&2
   fi
+fi
+command -v redis-server >/dev/null || install redis-server
+if ! command -v redis-server >/dev/null; then
+  echo "test-deps: redis-server is missing: the suites of Redis cannot run. Install the package redis-server." >&2
+  missing=1
 fi
 find_chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 if ! find_chromium >/dev/null; then
-  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium) >/dev/null 2>&1 || true
-  fi
+  install chromium
   find_chromium >/dev/null || {
     echo "test-deps: Chromium is missing: the suite of the built-in page cannot run. Install the package chromium." >&2
     missing=1

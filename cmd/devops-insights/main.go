@@ -78,7 +78,7 @@ func serve(config app.Config, warnings []string) int {
 		log.Warn(w)
 	}
 	if config.RedisHost != "" {
-		log.Warn("REDIS_HOST is set, but this version cannot join a Redis yet: it runs as a single instance")
+		log.Warn("REDIS_HOST decides only who polls in this version: broadcasts do not cross instances through it yet")
 	}
 	ctx, stop := untilSignal()
 	defer stop()

@@ -70,7 +70,8 @@ var _ = Describe("the change stream", Ordered, ContinueOnFailure, func() {
 	count := 0
 	fresh := func() string {
 		count++
-		return server.Database(fmt.Sprintf("watch_%d", count))
+		// A server that was written off is looked at again soon.
+		return server.Database(fmt.Sprintf("watch_%d", count)) + "&heartbeatFrequencyMS=500"
 	}
 	BeforeAll(func() {
 		server = wire.Start(GinkgoTB(), "--enable-test-commands")
@@ -126,6 +127,8 @@ var _ = Describe("the change stream", Ordered, ContinueOnFailure, func() {
 	},
 		Entry("with a network error", 1, bson.D{{Key: "failCommands", Value: bson.A{"getMore"}}, {Key: "closeConnection", Value: true}}),
 		Entry("with one that the driver does not mend", 3, bson.D{{Key: "failCommands", Value: bson.A{"getMore"}}, {Key: "errorCode", Value: 8000}}),
+		Entry("with a primary that has stepped down", 1, bson.D{{Key: "failCommands", Value: bson.A{"getMore"}}, {Key: "errorCode", Value: 10107}, {Key: "errorLabels", Value: bson.A{"ResumableChangeStreamError"}}}),
+		Entry("with slowness", 3, bson.D{{Key: "failCommands", Value: bson.A{"getMore"}}, {Key: "blockConnection", Value: true}, {Key: "blockTimeMS", Value: 300}}),
 		Entry("when the stream is opened again, too", 4, bson.D{{Key: "failCommands", Value: bson.A{"getMore", "aggregate"}}, {Key: "errorCode", Value: 8000}}),
 	)
 

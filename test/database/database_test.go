@@ -18,6 +18,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/onsi/gomega/gexec"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/devops-insights/devops-insights/app"
 	"github.com/devops-insights/devops-insights/store"
@@ -235,6 +236,61 @@ var _ = It("hands the polling over within the lease when the poller is killed wi
 	rows, err := reader.History(ctx, store.Query{API: "acme", Source: "eu-west", Limit: 100})
 	Expect(err).NotTo(HaveOccurred())
 	Expect(rows).To(HaveLen(3))
+})
+
+var _ = It("takes over what the Node backend has stored: the same answers by bytes", func() {
+	uri := wire.Start(GinkgoTB()).Database("takeover")
+	payload, err := os.ReadFile("../contract/testdata/payload-eu-west.json")
+	Expect(err).NotTo(HaveOccurred())
+	cmd := exec.Command("node", "mongoose.mjs", uri, "save", `[{"source":"eu-west","data":`+string(payload)+`},{"source":"us-east","data":{"2":0.1,"1":[[]]}}]`)
+	cmd.Dir, cmd.Stderr = "../js", GinkgoWriter
+	out, err := cmd.Output()
+	Expect(err).NotTo(HaveOccurred(), "make deps says what is missing")
+	type kept struct{ Source, Text, CreatedAt, UpdatedAt string }
+	var found struct{ Latest, History []kept }
+	Expect(json.Unmarshal(out, &found)).To(Succeed())
+	server := kit.Start(GinkgoTB(), func(o *app.Options) {
+		o.Config.DatabaseURL = uri
+		o.Config.UpstreamURL = "http://127.0.0.1:1/{source}" // nothing is polled
+	})
+	dashboard := server.Connect()
+	for _, m := range found.Latest {
+		dashboard.Emit("metrics:get", map[string]string{"source": m.Source})
+		Expect(string(dashboard.Next().Payload)).To(Equal(fmt.Sprintf(
+			`{"api":"acme","source":%q,"data":%s,"updatedAt":%q}`, m.Source, m.Text, m.UpdatedAt)))
+	}
+	dashboard.Emit("metrics:getHistory", map[string]string{"source": "eu-west"})
+	for _, m := range found.History {
+		if m.Source == "eu-west" {
+			Expect(string(dashboard.Next().Payload)).To(Equal(fmt.Sprintf(
+				`{"api":"acme","source":"eu-west","items":[{"api":"acme","source":"eu-west","data":%s,"createdAt":%q,"updatedAt":%q}],"count":1}`,
+				m.Text, m.CreatedAt, m.UpdatedAt)))
+		}
+	}
+})
+
+var _ = It("does not poll while a Node instance has the lease in Redis, and polls when it has gone", func(ctx SpecContext) {
+	uri := wire.Start(GinkgoTB()).Database("redis")
+	program, err := exec.LookPath("redis-server")
+	Expect(err).NotTo(HaveOccurred(), "make deps says what is missing")
+	port := freePort()
+	cmd := exec.Command(program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", GinkgoT().TempDir())
+	Expect(cmd.Start()).To(Succeed())
+	DeferCleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + port})
+	DeferCleanup(client.Close)
+	Eventually(func() error { return client.Ping(ctx).Err() }, "20s", "20ms").Should(Succeed())
+	const key = "devops-insights:poller:leader:acme"
+	Expect(client.Set(ctx, key, "node:1:abc", time.Minute).Err()).To(Succeed())
+	server := kit.Start(GinkgoTB(), func(o *app.Options) {
+		o.Config.DatabaseURL, o.Config.RedisHost, o.Config.PollLease = uri, "redis://127.0.0.1:"+port, 3*time.Second
+	})
+	Consistently(func() int { return server.Upstream.Polls("eu-west") }, "700ms").Should(BeZero())
+	Expect(client.Del(ctx, key).Err()).To(Succeed())
+	Eventually(func() int { return server.Upstream.Polls("eu-west") }, "20s").Should(BeNumerically(">", 2))
+	Expect(client.Get(ctx, key).Val()).NotTo(BeEmpty())
+	Expect(server.Stop()).To(Succeed())
+	Expect(client.Exists(ctx, key).Val()).To(BeZero(), "a shutdown gives it back at once")
 })
 
 func get(url string) int {

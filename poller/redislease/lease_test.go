@@ -1,0 +1,76 @@
+package redislease
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os/exec"
+	"testing"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/devops-insights/devops-insights/poller"
+)
+
+func TestRedisLease(t *testing.T) {
+	RegisterFailHandler(Fail)
+	RunSpecs(t, "Redis lease")
+}
+
+// start starts a Redis of its own and returns a client and its end.
+func start() (*redis.Client, func()) {
+	GinkgoHelper()
+	program, err := exec.LookPath("redis-server")
+	Expect(err).NotTo(HaveOccurred(), "make deps says what is missing")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	Expect(err).NotTo(HaveOccurred())
+	port := l.Addr().(*net.TCPAddr).Port
+	Expect(l.Close()).To(Succeed())
+	cmd := exec.Command(program, "--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--dir", GinkgoT().TempDir())
+	Expect(cmd.Start()).To(Succeed())
+	stop := func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
+	DeferCleanup(stop)
+	client := redis.NewClient(&redis.Options{Addr: fmt.Sprint("127.0.0.1:", port), MaxRetries: -1, DialTimeout: time.Second})
+	DeferCleanup(client.Close)
+	Eventually(func() error { return client.Ping(context.Background()).Err() }, "20s", "20ms").Should(Succeed())
+	return client, stop
+}
+
+var _ = Describe("the lease in Redis", func() {
+	It("is held by one, renewed, given back and taken, under the Node backend's key", func(ctx SpecContext) {
+		client, _ := start()
+		a, b := New(client, "acme", 30*time.Second), New(client, "acme", 30*time.Second)
+		for range 2 {
+			Expect(a.Acquire(ctx)).To(Equal(30 * time.Second))
+		}
+		_, err := b.Acquire(ctx)
+		Expect(err).To(MatchError(poller.ErrHeld))
+		Expect(b.Release(ctx)).To(Succeed())
+		Expect(client.Get(ctx, "devops-insights:poller:leader:acme").Val()).To(MatchRegexp(`^[^:]+:\d+:[0-9a-f]{16}$`))
+		Expect(client.PTTL(ctx, "devops-insights:poller:leader:acme").Val()).To(BeNumerically("~", 30*time.Second, 5*time.Second))
+		Expect(a.Release(ctx)).To(Succeed())
+		Expect(b.Acquire(ctx)).To(Equal(30 * time.Second))
+	})
+
+	It("is respected when a Node instance has it, and taken when its time is over", func(ctx SpecContext) {
+		client, _ := start()
+		Expect(client.Set(ctx, "devops-insights:poller:leader:acme", "node-1:42:abcdef", 300*time.Millisecond).Err()).To(Succeed())
+		l := New(client, "acme", 30*time.Second)
+		_, err := l.Acquire(ctx)
+		Expect(err).To(MatchError(poller.ErrHeld))
+		Eventually(func() error { _, err := l.Acquire(ctx); return err }, "10s", "50ms").Should(Succeed())
+	})
+
+	It("cannot be told when Redis is away, which is not that another has it", func(ctx SpecContext) {
+		client, stop := start()
+		l := New(client, "acme", 30*time.Second)
+		Expect(l.Acquire(ctx)).To(Equal(30 * time.Second))
+		stop()
+		_, err := l.Acquire(ctx)
+		Expect(err).To(HaveOccurred())
+		Expect(err).NotTo(MatchError(poller.ErrHeld))
+	})
+})
