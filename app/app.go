@@ -130,7 +130,7 @@ func (a *App) follow(ctx context.Context, hub *socket.Hub) error {
 	watching := make(chan struct{})
 	a.background("change feed", func(ctx context.Context) error {
 		return a.store.Watch(ctx, func() { close(watching) }, func(_ context.Context, c store.Change) error {
-			if err := hub.Publish(c); err != nil {
+			if err := hub.Publish(c, a.everyoneHears()); err != nil {
 				a.log.WithError(err).WithField("source", c.Source).Error("a change could not be sent")
 			}
 			return nil

@@ -74,6 +74,13 @@ func (a *App) awaitStore(ctx context.Context) error {
 	}
 }
 
+// everyoneHears reports whether every instance hears of every change by itself:
+// then each tells its own dashboards only, and each dashboard hears it once.
+func (a *App) everyoneHears() bool {
+	db := a.mongo.Load()
+	return db == nil || db.Mode().Following == mongostore.ChangeStream
+}
+
 // lead runs the poller: always with the embedded store, which no other process
 // can open, else while this instance has the lease.
 func (a *App) lead(p *poller.Poller) func(context.Context) error {

@@ -67,11 +67,16 @@ func NewHub(namespace *socketio.Namespace, o Options) *Hub {
 	return h
 }
 
-// Publish sends a change to the dashboards of its region that are connected
-// to this process.
-func (h *Hub) Publish(c store.Change) error {
+// Publish sends a change to the dashboards of its region: with local to those
+// that are connected to this process, where every process hears of the change
+// by itself, else to all.
+func (h *Hub) Publish(c store.Change, local bool) error {
 	room := Room(c.API, c.Source)
-	return h.namespace.To(room).Local().Newest(room).Emit(EventUpdate, update(c, h.Now()))
+	receivers := h.namespace.To(room).Newest(room)
+	if local {
+		receivers = receivers.Local()
+	}
+	return receivers.Emit(EventUpdate, update(c, h.Now()))
 }
 
 // PublishFailure tells the dashboards of a region that its poll failed.

@@ -36,6 +36,9 @@ type Options struct {
 	// Silence is how long the change stream may say nothing about a write that
 	// the database already shows, before it is opened anew. Zero: 30 s.
 	Silence time.Duration
+	// Retry is how often a deployment without change streams is asked again
+	// whether it has them now. Zero: 30 s.
+	Retry time.Duration
 	// Sweep is how often old history is deleted where the database does not do
 	// it. Zero: 10 minutes.
 	Sweep time.Duration
@@ -78,7 +81,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	for value, def := range map[*time.Duration]time.Duration{
 		&o.ConnectTimeout: 10 * time.Second, &o.MaxAwait: time.Second, &o.Silence: 30 * time.Second,
-		&o.Sweep: 10 * time.Minute,
+		&o.Retry: 30 * time.Second, &o.Sweep: 10 * time.Minute,
 	} {
 		if *value <= 0 {
 			*value = def

@@ -51,9 +51,6 @@ func (s *Store) setMode(m Mode) {
 	line.Info("changes are followed")
 }
 
-// retryStream is how often a deployment without change streams is asked again.
-const retryStream = 30 * time.Second
-
 // Watch implements store.Feed. Where the deployment has change streams, the
 // changes of every writer are announced; what a broken stream has missed is
 // made up for when it is open again. Elsewhere the changes of this process
@@ -193,7 +190,7 @@ func (w *watcher) follow(ctx context.Context) (opened bool, err error) {
 		w.resync = false
 	}
 	for {
-		if stream.TryNext(ctx) {
+		if w.next(ctx, stream) {
 			var e event
 			if err := stream.Decode(&e); err != nil {
 				w.store.opts.Logger.WithError(err).Warn("a change event could not be read and is left out")
@@ -220,6 +217,14 @@ func (w *watcher) follow(ctx context.Context) (opened bool, err error) {
 			return true, err
 		}
 	}
+}
+
+// next asks for one event. A connection that is silent without being closed
+// would keep it waiting for ever; the server itself answers within MaxAwait.
+func (w *watcher) next(ctx context.Context, stream *mongo.ChangeStream) bool {
+	ctx, cancel := context.WithTimeout(ctx, w.store.opts.MaxAwait+w.store.opts.Silence)
+	defer cancel()
+	return stream.TryNext(ctx)
 }
 
 func (w *watcher) open(ctx context.Context) (*mongo.ChangeStream, error) {
@@ -332,7 +337,7 @@ func (w *watcher) followOwn(ctx context.Context) error {
 		w.ready()
 		w.ready = nil
 	}
-	retry := time.NewTicker(retryStream)
+	retry := time.NewTicker(w.store.opts.Retry)
 	defer retry.Stop()
 	for {
 		select {

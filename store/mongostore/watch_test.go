@@ -154,6 +154,39 @@ var _ = Describe("the change stream", Ordered, ContinueOnFailure, func() {
 		Entry("ChangeStreamHistoryLost", codeHistoryLost), Entry("ChangeStreamFatalError", codeFatalStream), Entry("InvalidResumeToken", codeInvalidResume),
 	)
 
+	It("goes on when its connection is silent without being closed", func() {
+		uri := fresh()
+		proxy := server.Through(GinkgoTB())
+		direct := open(uri)
+		s := open(proxy.URI(uri), func(o *Options) { o.MaxAwait, o.Silence = 50*time.Millisecond, 500*time.Millisecond })
+		h := follow(s)
+		save(direct, "eu-west", 1)
+		Eventually(h.all, "20s").Should(HaveLen(1))
+		proxy.Silence()
+		for i := 2; i <= 5; i++ {
+			save(direct, "eu-west", i)
+		}
+		Eventually(h.all, "30s").Should(Equal(numbers("eu-west", 1, 5)))
+		Consistently(h.all, "300ms").Should(HaveLen(5))
+	})
+
+	It("misses and repeats nothing when the connection is cut in the middle of a batch", func() {
+		uri := fresh()
+		proxy := server.Through(GinkgoTB())
+		direct := open(uri)
+		s := open(proxy.URI(uri), func(o *Options) { o.MaxAwait = 50 * time.Millisecond })
+		h := follow(s)
+		save(direct, "eu-west", 1)
+		Eventually(h.all, "20s").Should(HaveLen(1))
+		proxy.CutNext(700) // an empty batch is shorter
+		for i := 2; i <= 20; i++ {
+			save(direct, "eu-west", i)
+		}
+		Eventually(h.all, "30s").Should(Equal(numbers("eu-west", 1, 20)))
+		Consistently(h.all, "300ms").Should(HaveLen(20))
+		Expect(proxy.HasCut()).To(BeTrue())
+	})
+
 	It("starts again when the collection is dropped", func(ctx SpecContext) {
 		s := open(fresh(), func(o *Options) { o.MaxAwait = 50 * time.Millisecond })
 		h := follow(s)
@@ -190,6 +223,21 @@ var _ = Describe("a deployment without change streams", Ordered, func() {
 		}
 		Expect(s.Mode().Why).NotTo(BeEmpty())
 	})
+})
+
+var _ = It("is followed without a restart when the deployment becomes a replica set", func() {
+	server := wire.Start(GinkgoTB(), "--standalone")
+	uri := server.Database("becomes")
+	s := open(uri, func(o *Options) { o.Retry, o.MaxAwait = 200*time.Millisecond, 50*time.Millisecond })
+	h := follow(s)
+	save(s, "eu-west", 1)
+	Eventually(h.all, "20s").Should(Equal(numbers("eu-west", 1, 1)))
+	Expect(s.Mode().Following).To(Equal(OwnChanges))
+	server.Kill()
+	server.Restart("--standalone")
+	Eventually(func() string { return s.Mode().Following }, "30s").Should(Equal(ChangeStream))
+	save(open(uri), "eu-west", 2)
+	Eventually(h.all, "20s").Should(Equal(numbers("eu-west", 1, 2)))
 })
 
 var _ = Describe("FerretDB, which has neither change streams nor TTL indexes", Ordered, func() {

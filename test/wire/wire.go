@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -107,9 +108,10 @@ func (s *Server) Kill() {
 	_ = s.process.Wait() // it was told to
 }
 
-// Restart starts a killed server on the same data.
-func (s *Server) Restart() {
+// Restart starts a killed server on the same data, without the given flags.
+func (s *Server) Restart(without ...string) {
 	s.tb.Helper()
+	s.args = slices.DeleteFunc(s.args, func(arg string) bool { return slices.Contains(without, arg) })
 	s.run()
 }
 

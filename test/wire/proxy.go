@@ -1,0 +1,139 @@
+package wire
+
+import (
+	"io"
+	"net"
+	"strings"
+	"sync"
+)
+
+// Proxy stands between a client and a server and spoils the connection on
+// command: what no real server does when it is asked to.
+type Proxy struct {
+	target   string
+	listener net.Listener
+	work     sync.WaitGroup
+
+	mu     sync.Mutex
+	conns  map[net.Conn]*line
+	cutAt  int // bytes of an answer that still pass; 0: all of them
+	closed bool
+}
+
+// line is one connection through the proxy.
+type line struct {
+	mu     sync.Mutex
+	frozen bool
+}
+
+func (l *line) silent() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.frozen
+}
+
+// Through starts a proxy in front of the server.
+func (s *Server) Through(tb TB) *Proxy {
+	tb.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatalf("the proxy cannot listen: %v", err)
+	}
+	p := &Proxy{target: "127.0.0.1:" + s.port, listener: l, conns: make(map[net.Conn]*line)}
+	p.work.Go(p.accept)
+	tb.Cleanup(func() {
+		_ = l.Close()
+		p.mu.Lock()
+		p.closed = true
+		for c := range p.conns {
+			_ = c.Close()
+		}
+		p.mu.Unlock()
+		p.work.Wait()
+	})
+	return p
+}
+
+// URI turns one of the server into one through the proxy.
+func (p *Proxy) URI(uri string) string {
+	return strings.Replace(uri, p.target, p.listener.Addr().String(), 1)
+}
+
+// Silence lets nothing more through on the connections there are, without
+// closing them; new ones work.
+func (p *Proxy) Silence() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.conns {
+		l.mu.Lock()
+		l.frozen = true
+		l.mu.Unlock()
+	}
+}
+
+// CutNext cuts the connection of the next answer that is longer than n bytes
+// after these n.
+func (p *Proxy) CutNext(n int) {
+	p.mu.Lock()
+	p.cutAt = n
+	p.mu.Unlock()
+}
+
+// HasCut reports whether CutNext has found its answer.
+func (p *Proxy) HasCut() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cutAt == 0
+}
+
+// passes returns how much of an answer passes; less than all cuts.
+func (p *Proxy) passes(n int) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cutAt > 0 && n > p.cutAt {
+		n, p.cutAt = p.cutAt, 0
+	}
+	return n
+}
+
+func (p *Proxy) accept() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		server, err := net.Dial("tcp", p.target)
+		if err != nil {
+			_ = client.Close()
+			continue
+		}
+		l := &line{}
+		p.mu.Lock()
+		if p.closed {
+			p.mu.Unlock()
+			_, _ = client.Close(), server.Close()
+			return
+		}
+		p.conns[client], p.conns[server] = l, l
+		p.mu.Unlock()
+		p.work.Go(func() { p.pipe(client, server, l, func(n int) int { return n }) })
+		p.work.Go(func() { p.pipe(server, client, l, p.passes) })
+	}
+}
+
+// pipe copies until an end closes; both then close.
+func (p *Proxy) pipe(from, to net.Conn, l *line, passes func(int) int) {
+	defer func() { _, _ = from.Close(), to.Close() }()
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buffer)
+		if l.silent() {
+			_, _ = io.Copy(io.Discard, from)
+			return
+		}
+		allowed := passes(n)
+		if _, writeErr := to.Write(buffer[:allowed]); writeErr != nil || allowed < n || err != nil {
+			return
+		}
+	}
+}
