@@ -181,7 +181,7 @@ func (s *Store) attempt(ctx context.Context, call func(context.Context, store.St
 		s.note(nil)
 	case errors.Is(err, store.ErrRefused):
 		s.note(nil) // it is there, and says no
-	case ctx.Err() == nil && !errors.Is(err, store.ErrClosed):
+	case !errors.Is(ctx.Err(), context.Canceled) && !errors.Is(err, store.ErrClosed):
 		s.note(err)
 		err = fmt.Errorf("%w: %w", ErrAway, err)
 	}

@@ -32,12 +32,16 @@ var errGone = errors.New("connection refused")
 // moody is a database that can be away: a real store behind a door.
 type moody struct {
 	store.Store
-	away, refuses atomic.Bool
+	away, refuses, hangs atomic.Bool
 }
 
 func (m *moody) Save(ctx context.Context, s store.Sample) (bool, error) {
 	if m.away.Load() {
 		return false, errGone
+	}
+	if m.hangs.Load() {
+		<-ctx.Done()
+		return false, ctx.Err()
 	}
 	if m.refuses.Load() {
 		return false, fmt.Errorf("too large: %w", store.ErrRefused)
@@ -149,6 +153,15 @@ var _ = Describe("while the database is away", func() {
 		Eventually(func() int { return s.Stats().Held }, "10s").Should(BeZero())
 		Expect(save(5)).To(BeTrue())
 		Expect(save(5)).To(BeFalse())
+	})
+
+	It("a value whose caller could not wait is held, too", func(ctx SpecContext) {
+		db.hangs.Store(true)
+		short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+		defer cancel()
+		Expect(s.Save(short, store.Sample{API: "acme", Source: "eu-west", Data: json.RawMessage(`2`), At: at.Add(time.Minute)})).To(BeFalse())
+		db.hangs.Store(false)
+		Eventually(history, "10s").Should(Equal([]string{"2", "1"}))
 	})
 
 	It("a value that the database refuses is not held for ever", func() {

@@ -136,6 +136,63 @@ var _ = Describe("on MongoDB", func() {
 		c.DatabaseURL, c.DBTimeout = "mongodb://127.0.0.1:1/x?directConnection=true&serverSelectionTimeoutMS=200", 500*time.Millisecond
 		_, err := app.New(ctx, app.Options{Config: c})
 		Expect(err).To(MatchError(ContainSubstring("DB_TIMEOUT=500ms")))
+
+		c.DBTimeout, c.Port = 0, mustAtoi(freePort())
+		waiting, cancel := context.WithCancel(ctx)
+		over := make(chan error, 1)
+		go func() {
+			_, err := app.New(waiting, app.Options{Config: c})
+			over <- err
+		}()
+		url := fmt.Sprint("http://127.0.0.1:", c.Port)
+		Eventually(func() []int { return []int{get(url + "/livez"), get(url + "/readyz")} }, "20s").Should(Equal([]int{200, 503}))
+		Expect(get(url + "/socket.io/?EIO=4&transport=polling")).To(Equal(403))
+		cancel()
+		Eventually(over, "20s").Should(Receive(MatchError(context.Canceled)))
+	})
+
+	It("answers from memory while the database is away, says so, and stores what came meanwhile", func(ctx SpecContext) {
+		db := wire.Start(GinkgoTB())
+		uri := db.Database("away")
+		server := on(uri, nil)
+		set(server.Upstream, 1)
+		dashboard := server.Connect()
+		dashboard.Subscribe("eu-west")
+		set(server.Upstream, 2)
+		Eventually(func() []int { return updates(dashboard) }, "20s").Should(ContainElement(2))
+		info := func() string {
+			resp, err := http.Get(server.URL + "/api/v1/info")
+			Expect(err).NotTo(HaveOccurred())
+			defer func() { _ = resp.Body.Close() }()
+			text, err := io.ReadAll(resp.Body)
+			Expect(err).NotTo(HaveOccurred())
+			return string(text)
+		}
+		Expect(info()).To(ContainSubstring(`"store":"mongodb","following":"change stream"`))
+		watcher := server.Connect()
+		Eventually(func() string {
+			watcher.Emit("metrics:get", map[string]string{})
+			return string(watcher.Next().Payload)
+		}, "20s").Should(ContainSubstring(`"count":6`)) // every region is stored before the database goes
+		db.Kill()
+		Eventually(info, "20s").Should(ContainSubstring(`"database_away_since"`))
+		quiet := server.Connect()
+		quiet.Emit("metrics:get", map[string]string{"source": "eu-west"})
+		Expect(string(quiet.Next().Payload)).To(HavePrefix(`{"api":"acme","source":"eu-west","data":{"n":2},"updatedAt":"`))
+		quiet.Emit("metrics:getHistory", map[string]string{"source": "eu-west"})
+		Expect(quiet.Next().Frame).To(Equal(`42["metrics:error",{"message":"Failed to fetch history"}]`))
+		Expect(get(server.URL + "/readyz")).To(Equal(200))
+		set(server.Upstream, 3)
+		Eventually(info, "20s").Should(ContainSubstring(`"changes_held":1`))
+		set(server.Upstream, 4)
+		Eventually(info, "20s").Should(ContainSubstring(`"changes_held":2`))
+		db.Restart()
+		var got []int
+		Eventually(func() []int {
+			got = append(got, updates(dashboard)...)
+			return got
+		}, "30s").Should(Equal([]int{3, 4}))
+		Eventually(info, "20s").ShouldNot(ContainSubstring("database_away_since"))
 	})
 
 	It("goes on while the database is killed and started again, ten times, with 200 dashboards", func(ctx SpecContext) {
@@ -301,6 +358,13 @@ func get(url string) int {
 	defer func() { _ = resp.Body.Close() }()
 	_, _ = io.Copy(io.Discard, resp.Body)
 	return resp.StatusCode
+}
+
+func mustAtoi(text string) int {
+	GinkgoHelper()
+	n, err := strconv.Atoi(text)
+	Expect(err).NotTo(HaveOccurred())
+	return n
 }
 
 func freePort() string {
