@@ -170,3 +170,39 @@ var _ = DescribeTable("the Python client", func(ctx SpecContext, transports, las
 	Entry("on polling", "polling", "polling"),
 	Entry("with upgrade", "polling,websocket", "websocket"),
 )
+
+var _ = DescribeTable("the JavaScript client that loses its connection gets what it missed", func(ctx SpecContext, transports string) {
+	srv := socketio.NewServer(socketio.Options{Recovery: &socketio.Recovery{}})
+	n := srv.Of("/")
+	n.On("join", func(s *socketio.Socket, args socketio.Args, ack socketio.Acknowledge) {
+		var room string
+		_ = args.Decode(0, &room)
+		_ = ack(s.Join(room) == nil)
+	})
+	web := httptest.NewServer(srv)
+	ticking, stop := context.WithCancel(context.Background())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		ticker := time.NewTicker(20 * time.Millisecond)
+		defer ticker.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-ticking.Done():
+				return
+			case <-ticker.C:
+				_ = n.To("ticks").Emit("tick", i)
+			}
+		}
+	}()
+	DeferCleanup(func(ctx SpecContext) {
+		stop()
+		<-over
+		Expect(srv.Close(ctx)).To(Succeed())
+		web.Close()
+	})
+	seen := report(ctx, "../js", "node", "recovery.mjs", web.URL, transports)
+	Expect(seen).To(Equal(map[string]any{"recovered": true, "same": true, "gapless": true}))
+},
+	Entry("on websocket", "websocket"), Entry("on polling", "polling"), Entry("with upgrade", "polling,websocket"),
+)
