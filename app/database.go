@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -99,9 +98,7 @@ func (a *App) lease() poller.Lease {
 	if a.redis != nil {
 		return redislease.New(a.redis, c.API(), c.PollLease)
 	}
-	host, _ := os.Hostname() // only a name to show
-	holder := fmt.Sprintf("%s:%d:%s", host, os.Getpid(), rand.Text())
-	return lease{a.mongo.Load().Lease(c.API(), holder, c.PollLease)}
+	return lease{a.mongo.Load().Lease(c.API(), poller.Holder(), c.PollLease)}
 }
 
 // lease is the database's lease as the poller asks for it.

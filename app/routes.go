@@ -81,13 +81,7 @@ func (a *App) router() http.Handler {
 	r := newRouter()
 	cors := allowOrigin(a.opts.Config.ClientURL)
 	r.Use(func(c *gin.Context) {
-		allow, vary := cors(c.GetHeader("Origin"))
-		if vary {
-			c.Writer.Header().Add("Vary", "Origin")
-		}
-		if allow != "" {
-			c.Header("Access-Control-Allow-Origin", allow)
-		}
+		cors.Set(c.Writer.Header(), c.Request)
 	}, a.logRequest)
 	get := func(path string, h gin.HandlerFunc) {
 		r.GET(path, h)
@@ -133,7 +127,7 @@ func (a *App) logRequest(c *gin.Context) {
 
 // allowOrigin makes CORS of CLIENT_URL: everyone where it is empty; one origin
 // as it is; of several, the one that asks.
-func allowOrigin(clientURL string) func(string) (string, bool) {
+func allowOrigin(clientURL string) engineio.Origins {
 	var allowed []string
 	for one := range strings.SplitSeq(clientURL, ",") {
 		if one = strings.TrimSuffix(strings.TrimSpace(one), "/"); one != "" {

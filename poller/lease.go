@@ -2,8 +2,11 @@ package poller
 
 import (
 	"context"
+	cryptorand "crypto/rand"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"os"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -21,6 +24,15 @@ type Lease interface {
 
 // ErrHeld is returned by Lease.Acquire while another instance holds the lease.
 var ErrHeld = errors.New("another instance holds the lease")
+
+// Holder returns a name for this instance that no other has, as the Node
+// backend writes it: host, process id and random digits.
+func Holder() string {
+	host, _ := os.Hostname() // only a name to show
+	var random [8]byte
+	_, _ = cryptorand.Read(random[:])
+	return fmt.Sprintf("%s:%d:%x", host, os.Getpid(), random)
+}
 
 // releaseTimeout bounds the giving back at the end.
 const releaseTimeout = 2 * time.Second

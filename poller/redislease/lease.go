@@ -5,11 +5,8 @@ package redislease
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -28,12 +25,9 @@ type Lease struct {
 // New returns the lease of an api that lasts for length without renewal. The
 // client stays the caller's.
 func New(client redis.UniversalClient, api string, length time.Duration) *Lease {
-	host, _ := os.Hostname() // only a name to show
-	var random [8]byte
-	_, _ = rand.Read(random[:])
 	return &Lease{
 		client: client, key: "devops-insights:poller:leader:" + api, length: length,
-		holder: fmt.Sprintf("%s:%d:%s", host, os.Getpid(), hex.EncodeToString(random[:])),
+		holder: poller.Holder(),
 	}
 }
 

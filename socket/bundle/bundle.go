@@ -1,7 +1,7 @@
 // Package bundle serves the JavaScript client at the addresses where Node's
 // socket.io serves it. The files come from the npm package by "make assets"
-// and are embedded by the build; they are not part of the repository. It knows
-// nothing of the protocol.
+// and are embedded by the build; they are not part of the repository. Of the
+// protocol it knows only whose pages may read an answer.
 package bundle
 
 import (
@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/klauspost/compress/gzhttp"
+
+	"github.com/devops-insights/devops-insights/socket/engineio"
 )
 
 //go:embed all:files
@@ -29,28 +31,21 @@ var names = []string{
 // this build carries it.
 func Serves(urlPath string) bool { return slices.Contains(names, path.Base(urlPath)) }
 
-// Handler serves the files that were embedded. allowOrigin decides the
-// Access-Control-Allow-Origin value as in engineio.Options.
-func Handler(allowOrigin func(origin string) (allow string, vary bool)) http.Handler {
+// Handler serves the files that were embedded to the origins.
+func Handler(origins engineio.Origins) http.Handler {
 	files, err := fs.Sub(embedded, "files")
 	if err != nil {
 		panic(err) // the directory is part of the source
 	}
-	return handler(files, allowOrigin)
+	return handler(files, origins)
 }
 
-func handler(files fs.FS, allowOrigin func(string) (string, bool)) http.Handler {
+func handler(files fs.FS, origins engineio.Origins) http.Handler {
 	version, _ := fs.ReadFile(files, "VERSION") // without it there is no file either
 	etag := `"` + strings.TrimSpace(string(version)) + `"`
 	return gzhttp.GzipHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		allow, vary := allowOrigin(r.Header.Get("Origin"))
-		if vary {
-			h.Add("Vary", "Origin")
-		}
-		if allow != "" {
-			h.Set("Access-Control-Allow-Origin", allow)
-		}
+		origins.Set(h, r)
 		name := path.Base(r.URL.Path)
 		body, err := fs.ReadFile(files, name)
 		if err != nil || !slices.Contains(names, name) {

@@ -134,7 +134,3 @@ func (l *addresses) sweep() {
 	}
 	l.at = max(1024, 2*len(l.of))
 }
-
-// RemoteAddr returns the address of the request's client, with
-// TrustedProxies considered.
-func (srv *Server) RemoteAddr(r *http.Request) netip.Addr { return srv.opts.clientAddress(r) }

@@ -59,10 +59,8 @@ type Options struct {
 	// AllowRequest may refuse a handshake: the text of its error is answered
 	// with status 403. Nil: everyone may come in.
 	AllowRequest func(*http.Request) error
-	// AllowOrigin decides the Access-Control-Allow-Origin value for a request's
-	// Origin header and whether the answer varies by it; an empty value sends
-	// none. Nil: "*" for everyone.
-	AllowOrigin func(origin string) (allow string, vary bool)
+	// AllowOrigin decides who may read answers. Nil: "*" for everyone.
+	AllowOrigin Origins
 	// OnSession is told of every new session before any of its messages. It
 	// sets the session's handlers. Required.
 	OnSession func(*Session)
@@ -113,8 +111,13 @@ func (o *Options) upgrades(transport string) []string {
 	return []string{}
 }
 
-func (o *Options) cors(h http.Header, r *http.Request) {
-	allow, vary := o.AllowOrigin(r.Header.Get("Origin"))
+// Origins decides the Access-Control-Allow-Origin value for a request's Origin
+// header and whether the answer varies by it; an empty value sends none.
+type Origins func(origin string) (allow string, vary bool)
+
+// Set sets the headers of the answer to r.
+func (o Origins) Set(h http.Header, r *http.Request) {
+	allow, vary := o(r.Header.Get("Origin"))
 	if vary {
 		h.Add("Vary", "Origin")
 	}

@@ -56,7 +56,7 @@ func NewServer(opts Options) *Server {
 
 // ServeHTTP handles every request below the Engine.IO path.
 func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	srv.opts.cors(w.Header(), r)
+	srv.opts.AllowOrigin.Set(w.Header(), r)
 	if r.Method == http.MethodOptions {
 		preflight(w, r)
 		return
@@ -193,7 +193,7 @@ func (srv *Server) newSession(r *http.Request, a ask) *Session {
 // ("Handshake"). The owner comes first: from the registration on, Close may
 // end the session from another goroutine and must find its handlers.
 func (srv *Server) start(s *Session) bool {
-	srv.counters.session("")
+	srv.counters.began()
 	if srv.opts.OnSession != nil {
 		srv.opts.OnSession(s)
 	}

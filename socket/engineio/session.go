@@ -104,8 +104,18 @@ func (s *Session) OnClose(f func(Reason)) { s.onClose = f }
 
 // Send queues messages or writes them at once; no other message comes between
 // them. It never blocks on the client. It returns ErrClosed or ErrSlow.
-func (s *Session) Send(messages ...*Message) error {
+func (s *Session) Send(messages ...*Message) error { return s.send(messages, false) }
+
+// SendVolatile is Send for messages that may be lost: where the client cannot
+// take them at this moment, they are dropped.
+func (s *Session) SendVolatile(messages ...*Message) error { return s.send(messages, true) }
+
+func (s *Session) send(messages []*Message, volatile bool) error {
 	s.mu.Lock()
+	if volatile && !s.closed && !s.writable() {
+		s.mu.Unlock()
+		return nil
+	}
 	err := s.sendLocked(messages)
 	s.mu.Unlock()
 	if err == nil || errors.Is(err, ErrClosed) {
@@ -118,20 +128,13 @@ func (s *Session) Send(messages ...*Message) error {
 	return fmt.Errorf("%w: %w", ErrClosed, err)
 }
 
-// SendVolatile is Send for messages that may be lost: where the client cannot
-// take them at this moment, they are dropped.
-func (s *Session) SendVolatile(messages ...*Message) error {
-	s.mu.Lock()
-	ready := s.poll != nil && s.upgrade != upgradeProbed
+// writable reports whether the transport takes a message at this moment; the
+// caller holds the lock.
+func (s *Session) writable() bool {
 	if s.ws != nil {
-		ready = !s.ws.busy
+		return !s.ws.busy
 	}
-	if !ready && !s.closed {
-		s.mu.Unlock()
-		return nil
-	}
-	s.mu.Unlock()
-	return s.Send(messages...)
+	return s.poll != nil && s.upgrade != upgradeProbed
 }
 
 func (s *Session) sendFailure(err error) Reason {
@@ -250,7 +253,7 @@ func (s *Session) end(reason Reason, code uint16, deliver bool) {
 		s.server.forget(s)
 	}
 	s.server.addresses.leave(s.remote)
-	s.server.counters.session(reason)
+	s.server.counters.ended(reason)
 	if s.onClose != nil {
 		s.onClose(reason)
 	}

@@ -51,14 +51,16 @@ func (srv *Server) Limited(l Limit) {
 	srv.counters.mu.Unlock()
 }
 
-func (c *counters) session(ended Reason) {
+func (c *counters) began() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if ended == "" {
-		c.opened++
-		return
-	}
-	c.closed[ended]++
+	c.opened++
+	c.mu.Unlock()
+}
+
+func (c *counters) ended(r Reason) {
+	c.mu.Lock()
+	c.closed[r]++
+	c.mu.Unlock()
 }
 
 // Stats returns the counters.

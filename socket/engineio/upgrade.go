@@ -32,8 +32,7 @@ func (srv *Server) upgrade(s *Session, w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Unlock()
 	if !free {
-		_ = c.write(closeFrame(closeNormal, ""))
-		c.hangUp()
+		c.turnAway()
 		return
 	}
 	stop := closeWhenDone(s, c.NetConn())
@@ -46,8 +45,7 @@ func (srv *Server) upgrade(s *Session, w http.ResponseWriter, r *http.Request) {
 		}
 		s.upgrade = upgradeNone
 		s.mu.Unlock()
-		_ = c.write(closeFrame(closeNormal, ""))
-		c.hangUp()
+		c.turnAway()
 		return
 	}
 	_ = c.SetReadDeadline(time.Time{})

@@ -109,6 +109,12 @@ func (w *wsConn) hangUp() {
 	w.cut()
 }
 
+// turnAway closes a websocket that does not become a session's.
+func (w *wsConn) turnAway() {
+	_ = w.write(closeFrame(closeNormal, ""))
+	w.hangUp()
+}
+
 // next reads one packet of the client.
 func (w *wsConn) next(s *Session) (packet, error) {
 	kind, r, err := w.NextReader()

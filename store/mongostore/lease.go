@@ -2,7 +2,6 @@ package mongostore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -56,18 +55,6 @@ func (l *Lease) Acquire(ctx context.Context) (length time.Duration, held bool, e
 		return 0, false, fmt.Errorf("the lease %s cannot be written: %w", l.id, err)
 	}
 	return l.length, false, nil
-}
-
-// Holder returns who has the lease, empty where nobody has.
-func (l *Lease) Holder(ctx context.Context) (string, error) {
-	var d struct {
-		Holder string `bson:"holder"`
-	}
-	err := l.collection.FindOne(ctx, bson.D{{Key: "_id", Value: l.id}}).Decode(&d)
-	if errors.Is(err, mongo.ErrNoDocuments) {
-		return "", nil
-	}
-	return d.Holder, err
 }
 
 // Release gives the lease back where this instance has it.

@@ -96,6 +96,9 @@ type mark struct {
 	hash string
 }
 
+// region is the key of one in the maps of a watcher.
+func region(api, source string) string { return api + "\x00" + source }
+
 // handlerError is an error of the caller's own function: it ends the Watch.
 type handlerError struct{ error }
 
@@ -263,7 +266,7 @@ func (w *watcher) take(ctx context.Context, e event) error {
 		}
 	}
 	m := d.metric()
-	key := m.API + "\x00" + m.Source
+	key := region(m.API, m.Source)
 	if ahead, ok := w.ahead[key]; ok {
 		if !m.UpdatedAt.After(ahead.at) {
 			return nil // the resync has handled this one or a later one
@@ -274,7 +277,7 @@ func (w *watcher) take(ctx context.Context, e event) error {
 }
 
 func (w *watcher) emit(ctx context.Context, m store.Metric) error {
-	w.seen[m.API+"\x00"+m.Source] = mark{m.UpdatedAt, m.Hash}
+	w.seen[region(m.API, m.Source)] = mark{m.UpdatedAt, m.Hash}
 	if err := w.handle(ctx, store.Change{Metric: m}); err != nil {
 		return handlerError{err}
 	}
@@ -290,7 +293,7 @@ func (w *watcher) catchUp(ctx context.Context) error {
 	}
 	w.ahead = make(map[string]mark)
 	for _, m := range metrics(documents) {
-		key := m.API + "\x00" + m.Source
+		key := region(m.API, m.Source)
 		now := mark{m.UpdatedAt, m.Hash}
 		w.ahead[key] = now
 		if w.seen[key] == now {
@@ -320,7 +323,7 @@ func (w *watcher) watchdog(ctx context.Context) error {
 	silent := w.heard
 	w.heard = time.Now()
 	for _, d := range documents {
-		last, known := w.seen[d.API+"\x00"+d.Source]
+		last, known := w.seen[region(d.API, d.Source)]
 		if known && last.hash != d.Hash || !known && d.UpdatedAt.After(silent) {
 			w.token, w.resync = nil, true
 			return errSilent
