@@ -14,7 +14,8 @@ type Args struct {
 	attachments [][]byte
 }
 
-func decodeArgs(p *Packet) (Args, error) {
+// Args returns the arguments in Data, the event's name first.
+func (p *Packet) Args() (Args, error) {
 	var raw []json.RawMessage
 	if err := json.Unmarshal(p.Data, &raw); err != nil {
 		return Args{}, err

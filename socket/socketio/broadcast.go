@@ -92,7 +92,7 @@ func (b Broadcast) FetchSockets(ctx context.Context) ([]RemoteSocket, error) {
 			found = append(found, RemoteSocket{SocketInfo: info, namespace: b.namespace})
 		}
 	}
-	b.namespace.Apply(c, take)
+	b.namespace.apply(c, take)
 	if b.namespace.adapter == nil || b.target.Local {
 		return found, nil
 	}

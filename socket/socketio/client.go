@@ -132,7 +132,7 @@ func (c *client) attach(data []byte) error {
 func (c *client) dispatch(p *Packet) error {
 	if p.Type == PacketAck || p.Type == PacketBinaryAck {
 		if s := c.socket(p.Namespace); s != nil {
-			args, err := decodeArgs(p)
+			args, err := p.Args()
 			if err != nil {
 				return err
 			}

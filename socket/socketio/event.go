@@ -87,7 +87,7 @@ func (s *Socket) notice(p *Packet) {
 	if !s.listeners.watched.Load() {
 		return
 	}
-	args, err := decodeArgs(p)
+	args, err := p.Args()
 	var name string
 	if err != nil || args.Decode(0, &name) != nil {
 		return
@@ -103,7 +103,7 @@ func (s *Socket) notice(p *Packet) {
 // event hands one event of the client to whoever listens. An error is one of
 // the protocol.
 func (s *Socket) event(p *Packet) error {
-	args, err := decodeArgs(p)
+	args, err := p.Args()
 	if err != nil {
 		return err
 	}

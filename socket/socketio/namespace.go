@@ -40,6 +40,7 @@ type Namespace struct {
 
 	serverMu sync.RWMutex
 	onServer map[string]Handler
+	remote   func(Command) bool
 }
 
 func newNamespace(srv *Server, name string) *Namespace {
@@ -126,6 +127,10 @@ func (n *Namespace) Sockets() []*Socket {
 	return append([]*Socket(nil), n.rooms.everyone()...)
 }
 
+// Rooms returns the rooms that have members in this process, among them the id
+// of every socket.
+func (n *Namespace) Rooms() []string { return n.rooms.names() }
+
 // All selects every socket of the namespace, for the methods of Broadcast.
 func (n *Namespace) All() Broadcast { return Broadcast{namespace: n} }
 
@@ -189,7 +194,7 @@ func serverCommand(event string, values []any) (Command, error) {
 
 // publish carries a command out here and, unless it is local, elsewhere.
 func (n *Namespace) publish(c Command) error {
-	n.Apply(c, func(Answer) {})
+	n.apply(c, func(Answer) {})
 	if n.adapter == nil || c.Target.Local {
 		return nil
 	}
@@ -199,9 +204,26 @@ func (n *Namespace) publish(c Command) error {
 	return nil
 }
 
-// Apply carries a command out in this process and hands its answers to answer.
-// It is how adapters deliver what came from other servers.
+// OnRemote sets a function that is asked before a command of another server is
+// carried out here; false leaves it out. Set it before clients connect.
+func (n *Namespace) OnRemote(admit func(c Command) bool) {
+	n.serverMu.Lock()
+	defer n.serverMu.Unlock()
+	n.remote = admit
+}
+
+// Apply carries a command of another server out in this process and hands its
+// answers to answer. It is for adapters.
 func (n *Namespace) Apply(c Command, answer func(Answer)) {
+	n.serverMu.RLock()
+	admit := n.remote
+	n.serverMu.RUnlock()
+	if admit == nil || admit(c) {
+		n.apply(c, answer)
+	}
+}
+
+func (n *Namespace) apply(c Command, answer func(Answer)) {
 	switch c.Kind {
 	case CommandBroadcast:
 		n.broadcast(c.Packet, c.Target)

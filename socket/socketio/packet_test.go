@@ -54,7 +54,7 @@ var _ = Describe("the packet codec", func() {
 		Expect(p.Type).To(Equal(PacketBinaryEvent))
 		Expect(string(p.Data)).To(Equal(`["files",{"a":[{"_placeholder":true,"num":0},1]},{"_placeholder":true,"num":1},{"z":1.0}]`))
 		Expect(p.Encode()).To(HaveLen(3))
-		args, err := decodeArgs(p)
+		args, err := p.Args()
 		Expect(err).NotTo(HaveOccurred())
 		v, err := args.Value(1)
 		Expect(err).NotTo(HaveOccurred())
@@ -76,7 +76,7 @@ func FuzzDecodePacket(f *testing.F) {
 			return
 		}
 		if p.Type == PacketEvent || p.Type == PacketBinaryEvent {
-			if args, err := decodeArgs(p); err == nil {
+			if args, err := p.Args(); err == nil {
 				for i := range args.Len() {
 					_, _ = args.Value(i)
 				}

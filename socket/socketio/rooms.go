@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"maps"
 	"slices"
 	"sync"
 )
@@ -111,6 +112,12 @@ func (r *rooms) of(s *Socket) []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return slices.Clone(s.rooms)
+}
+
+func (r *rooms) names() []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return slices.AppendSeq(slices.Collect(maps.Keys(r.sockets)), maps.Keys(r.named))
 }
 
 func (r *rooms) count() int {

@@ -1,0 +1,198 @@
+package redisadapter
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/sirupsen/logrus"
+
+	"github.com/devops-insights/devops-insights/socket/socketio"
+)
+
+// Options configures a Cluster. Only Client is required.
+type Options struct {
+	// Client reaches Redis: a single server, Sentinel or a Redis Cluster. It
+	// stays the caller's.
+	Client redis.UniversalClient
+	// Prefix begins the name of every channel. Empty: "socket.io", as in Node.
+	Prefix string
+	// Sharded uses sharded pub/sub (Redis 7), as createShardedAdapter of Node
+	// does. All servers of a cluster must agree.
+	Sharded bool
+	// SpecificResponses sends answers to the asking server alone, the option
+	// publishOnSpecificResponseChannel of Node.
+	SpecificResponses bool
+	// RequestTimeout is how long other servers may take to answer. Zero: 5 s.
+	RequestTimeout time.Duration
+	// Queue is how many messages may wait for Redis. Zero: 10,000.
+	Queue int
+	// QueueBytes is how many bytes of them may wait. Zero: 64 MiB.
+	QueueBytes int64
+	// OnGap is called when messages come again after a time in which some may
+	// have been missed, so that clients can be brought up to date.
+	OnGap func()
+	// Logger is told when the connection is lost and found. Required.
+	Logger logrus.FieldLogger
+}
+
+// Stats says how the connection to the other servers is doing.
+type Stats struct {
+	Connected bool      // messages of other servers come in
+	Since     time.Time // of the last change of Connected
+	Gaps      uint64    // how often messages may have been missed
+	Published uint64    // messages that Redis took
+	Dropped   uint64    // messages that it did not take in time
+	Received  uint64
+	Malformed uint64 // messages that could not be read
+}
+
+// Cluster is this process's part in a cluster of servers.
+type Cluster struct {
+	o      Options
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+	out    chan outgoing
+	held   atomic.Int64 // bytes in out
+	links  *links
+
+	mu       sync.RWMutex
+	adapters map[*adapter]struct{}
+	routes   map[string]*adapter // by the exact name of a subscription
+
+	published, dropped, received, malformed atomic.Uint64
+}
+
+type outgoing struct {
+	channel string
+	body    []byte
+}
+
+// ErrDisconnected says that Redis is out of reach: what was to be sent did not
+// leave this process.
+var ErrDisconnected = errors.New("redis is out of reach, and with it the other servers")
+
+// Open joins the cluster. It returns at once; see Ready.
+func Open(o Options) *Cluster {
+	if o.Prefix == "" {
+		o.Prefix = "socket.io"
+	}
+	if o.RequestTimeout <= 0 {
+		o.RequestTimeout = 5 * time.Second
+	}
+	if o.Queue <= 0 {
+		o.Queue = 10_000
+	}
+	if o.QueueBytes <= 0 {
+		o.QueueBytes = 64 << 20
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &Cluster{
+		o: o, cancel: cancel, out: make(chan outgoing, o.Queue),
+		adapters: make(map[*adapter]struct{}), routes: make(map[string]*adapter),
+	}
+	c.links = newLinks(o.Client, o.Sharded, c.receive, o.OnGap, o.Logger)
+	c.work.Go(func() { c.links.run(ctx) })
+	c.work.Go(func() { c.publish(ctx) })
+	return c
+}
+
+// Ready waits until Redis has confirmed every subscription, or ctx ends.
+func (c *Cluster) Ready(ctx context.Context) error { return c.links.ready(ctx) }
+
+// Adapter makes the adapter of a namespace; it fits socketio.Options.NewAdapter.
+func (c *Cluster) Adapter(n *socketio.Namespace) socketio.Adapter {
+	a := newAdapter(c, n)
+	c.mu.Lock()
+	c.adapters[a] = struct{}{}
+	c.mu.Unlock()
+	for _, s := range a.layout.subscriptions() {
+		c.subscribe(a, s)
+	}
+	return a
+}
+
+func (c *Cluster) subscribe(a *adapter, s subscription) {
+	c.mu.Lock()
+	c.routes[s.name] = a
+	c.mu.Unlock()
+	c.links.want(s)
+}
+
+func (c *Cluster) unsubscribe(a *adapter, s subscription) {
+	c.mu.Lock()
+	mine := c.routes[s.name] == a
+	if mine {
+		delete(c.routes, s.name)
+	}
+	c.mu.Unlock()
+	if mine {
+		c.links.drop(s)
+	}
+}
+
+// forget takes an adapter out that was closed.
+func (c *Cluster) forget(a *adapter) {
+	c.mu.Lock()
+	delete(c.adapters, a)
+	var mine []string
+	for name, of := range c.routes {
+		if of == a {
+			mine = append(mine, name)
+			delete(c.routes, name)
+		}
+	}
+	c.mu.Unlock()
+	for _, name := range mine {
+		c.links.drop(subscription{name: name})
+	}
+}
+
+// receive hands a message to the adapter whose subscription it came by.
+func (c *Cluster) receive(subscribed, channel string, body []byte) {
+	c.received.Add(1)
+	c.mu.RLock()
+	a := c.routes[subscribed]
+	c.mu.RUnlock()
+	if a != nil {
+		a.receive(channel, body)
+	}
+}
+
+// Stats returns the state of the connection and the counters.
+func (c *Cluster) Stats() Stats {
+	connected, since, gaps := c.links.state()
+	return Stats{
+		Connected: connected, Since: since, Gaps: gaps, Published: c.published.Load(), Dropped: c.dropped.Load(),
+		Received: c.received.Load(), Malformed: c.malformed.Load(),
+	}
+}
+
+// Close leaves the cluster; what was handed over before is sent until ctx ends.
+func (c *Cluster) Close(ctx context.Context) error {
+	for tick := time.NewTicker(5 * time.Millisecond); c.held.Load() > 0 && c.links.connected(); {
+		select {
+		case <-tick.C:
+			continue
+		case <-ctx.Done():
+		}
+		tick.Stop()
+		break
+	}
+	c.cancel()
+	c.work.Wait()
+	c.mu.RLock()
+	open := make([]*adapter, 0, len(c.adapters))
+	for a := range c.adapters {
+		open = append(open, a)
+	}
+	c.mu.RUnlock()
+	var err error
+	for _, a := range open {
+		err = errors.Join(err, a.Close())
+	}
+	return err
+}

@@ -1,0 +1,228 @@
+package redisadapter
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/tinylib/msgp/msgp"
+
+	"github.com/devops-insights/devops-insights/socket/socketio"
+)
+
+// message is what came over Redis: a command, or an answer to one of ours.
+type message struct {
+	from    string // the sender's uid
+	request string // id of the request; empty where no answer is wanted
+	command *socketio.Command
+	answer  *socketio.Answer
+	// plain are answers in a form of their own, for requests that have no
+	// Command: "sockets", "rooms", "done".
+	plain string
+}
+
+// errNotOurs says that a message is well formed and meant for others.
+var errNotOurs = errors.New("the message is for another namespace")
+
+// options is how Node writes a Target.
+type options struct {
+	Rooms  []roomName `json:"rooms"`
+	Except []roomName `json:"except"`
+	Flags  *flags     `json:"flags,omitempty"`
+}
+
+type flags struct {
+	Volatile bool  `json:"volatile,omitempty"`
+	Compress *bool `json:"compress,omitempty"`
+	Timeout  int64 `json:"timeout,omitempty"` // milliseconds
+}
+
+// roomName is a room; in Node it may also be a number.
+type roomName string
+
+// UnmarshalJSON accepts a string or a number.
+func (r *roomName) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, (*string)(r))
+	}
+	n, err := strconv.ParseFloat(string(b), 64)
+	if err != nil {
+		return fmt.Errorf("a room must be a text or a number, not %.20s", b)
+	}
+	*r = roomName(strconv.FormatFloat(n, 'f', -1, 64))
+	return nil
+}
+
+func texts(rooms []roomName) []string {
+	list := make([]string, len(rooms))
+	for i, r := range rooms {
+		list[i] = string(r)
+	}
+	return list
+}
+
+func names(rooms []string) []roomName {
+	list := make([]roomName, len(rooms))
+	for i, r := range rooms {
+		list[i] = roomName(r)
+	}
+	return list
+}
+
+// optionsOf tells a target in the words of Node; wait is how long the sender
+// waits for acknowledgements.
+func optionsOf(t socketio.Target, wait time.Duration) options {
+	o := options{Rooms: names(t.Rooms), Except: names(t.Except), Flags: &flags{Volatile: t.Volatile, Timeout: wait.Milliseconds()}}
+	if t.Plain {
+		o.Flags.Compress = new(bool)
+	}
+	return o
+}
+
+func (o options) target() socketio.Target {
+	t := socketio.Target{Rooms: texts(o.Rooms), Except: texts(o.Except)}
+	if o.Flags != nil {
+		t.Volatile = o.Flags.Volatile
+		t.Plain = o.Flags.Compress != nil && !*o.Flags.Compress
+	}
+	return t
+}
+
+// appendTo writes the options as MessagePack.
+func (o options) appendTo(b []byte) []byte {
+	b = msgp.AppendMapHeader(b, 3)
+	b = appendStrings(msgp.AppendString(b, "rooms"), texts(o.Rooms))
+	b = appendStrings(msgp.AppendString(b, "except"), texts(o.Except))
+	b = msgp.AppendString(b, "flags")
+	text, _ := json.Marshal(o.Flags) // cannot fail: plain fields
+	b, _ = appendJSON(b, text, nil)  // nor can this: it is JSON
+	return b
+}
+
+// packet is how Node writes a Packet before it is sent: binary parts stand
+// where they belong, and the type is that of an event without them.
+type packet struct {
+	Type      int             `json:"type"`
+	Data      json.RawMessage `json:"data"`
+	Namespace *string         `json:"nsp"`
+}
+
+func packetOf(p *socketio.Packet) packet {
+	return packet{Type: int(socketio.PacketEvent), Data: p.Data, Namespace: &p.Namespace}
+}
+
+func (p packet) appendTo(b []byte, attachments [][]byte) ([]byte, error) {
+	b = msgp.AppendMapHeader(b, 3)
+	b = msgp.AppendInt(msgp.AppendString(b, "type"), p.Type)
+	b, err := appendJSON(msgp.AppendString(b, "data"), p.Data, attachments)
+	if err != nil {
+		return nil, err
+	}
+	return msgp.AppendString(msgp.AppendString(b, "nsp"), *p.Namespace), nil
+}
+
+// received checks a packet of another server and makes it ours. A packet
+// without a namespace is for the default one, as Node's emitter sends it.
+func (p packet) received(namespace string, attachments [][]byte) (*socketio.Packet, error) {
+	name := "/"
+	if p.Namespace != nil {
+		name = *p.Namespace
+	}
+	if name != namespace {
+		return nil, errNotOurs
+	}
+	if len(p.Data) == 0 || p.Data[0] != '[' || (p.Type != int(socketio.PacketEvent) && p.Type != int(socketio.PacketBinaryEvent)) {
+		return nil, fmt.Errorf("a packet of type %d without a list of arguments is no event", p.Type)
+	}
+	own := &socketio.Packet{Type: socketio.PacketEvent, Namespace: name, Data: p.Data, Attachments: attachments}
+	if len(attachments) > 0 {
+		own.Type = socketio.PacketBinaryEvent
+	}
+	return own, nil
+}
+
+// unpack decodes one MessagePack value, and nothing behind it, into v by way
+// of JSON; binary parts are returned.
+func unpack(body []byte, v any) ([][]byte, error) {
+	u := unpacker{rest: body}
+	text, err := u.value(nil, 0)
+	if err != nil {
+		return nil, fmt.Errorf("a message is not MessagePack: %w", err)
+	}
+	if len(u.rest) > 0 {
+		return nil, errors.New("a message goes on behind its end")
+	}
+	return u.attachments, json.Unmarshal(text, v)
+}
+
+// open decodes a message that is JSON or MessagePack.
+func open(body []byte, v any) ([][]byte, error) {
+	if len(body) > 0 && body[0] == '{' {
+		return nil, json.Unmarshal(body, v)
+	}
+	return unpack(body, v)
+}
+
+// argsOf makes arguments of JSON with binary parts beside it.
+func argsOf(list json.RawMessage, attachments [][]byte) (socketio.Args, error) {
+	return (&socketio.Packet{Data: list, Attachments: attachments}).Args()
+}
+
+// one makes an acknowledgement of a single value, which may be missing.
+func one(value json.RawMessage, attachments [][]byte) (*socketio.Answer, error) {
+	list := json.RawMessage("[]")
+	if len(value) > 0 {
+		list = append(append(json.RawMessage{'['}, value...), ']')
+	}
+	args, err := argsOf(list, attachments)
+	return &socketio.Answer{Args: &args}, err
+}
+
+// marshal leaves <, > and & as they are, as JavaScript does.
+func marshal(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	e := json.NewEncoder(&buf)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(buf.Bytes(), []byte{'\n'}), err
+}
+
+// plainJSON returns JSON text without binary parts beside it: each stands in
+// it as Node writes a Buffer in JSON.
+func plainJSON(args socketio.Args) json.RawMessage {
+	if len(args.Attachments()) == 0 {
+		return args.JSON()
+	}
+	values := args.Values()
+	for i := range values {
+		values[i] = withBuffers(values[i])
+	}
+	text, err := marshal(values)
+	if err != nil {
+		return args.JSON()
+	}
+	return text
+}
+
+func withBuffers(v any) any {
+	switch t := v.(type) {
+	case []byte:
+		numbers := make([]int, len(t))
+		for i, b := range t {
+			numbers[i] = int(b)
+		}
+		return map[string]any{"type": "Buffer", "data": numbers}
+	case []any:
+		for i := range t {
+			t[i] = withBuffers(t[i])
+		}
+	case map[string]any:
+		for k := range t {
+			t[k] = withBuffers(t[k])
+		}
+	}
+	return v
+}
