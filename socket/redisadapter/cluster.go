@@ -69,6 +69,7 @@ type Cluster struct {
 type outgoing struct {
 	channel string
 	body    []byte
+	since   time.Time
 }
 
 // ErrDisconnected says that Redis is out of reach: what was to be sent did not

@@ -3,6 +3,7 @@ package redisadapter
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -11,8 +12,9 @@ import (
 const (
 	// publishBatch is how many messages travel in one round trip.
 	publishBatch = 100
-	// publishTimeout bounds one round trip: a Redis that does not answer costs
-	// messages, not memory.
+	// publishTimeout bounds one round trip, and the wait for it: a Redis that
+	// does not answer costs messages, not memory, and no client hears an old
+	// value after a newer one when it is back.
 	publishTimeout = 2 * time.Second
 )
 
@@ -24,7 +26,7 @@ func (c *Cluster) send(channel string, body []byte) error {
 		return fmt.Errorf("%d bytes wait for Redis already: %w", c.o.QueueBytes, ErrDisconnected)
 	}
 	select {
-	case c.out <- outgoing{channel, body}:
+	case c.out <- outgoing{channel, body, time.Now()}:
 		return nil
 	default:
 		c.held.Add(-int64(len(body)) - 1)
@@ -52,8 +54,22 @@ func (c *Cluster) publish(ctx context.Context) {
 				break more
 			}
 		}
-		c.flush(ctx, batch)
+		if batch = c.fresh(batch); len(batch) > 0 {
+			c.flush(ctx, batch)
+		}
 	}
+}
+
+// fresh leaves out what has waited too long.
+func (c *Cluster) fresh(batch []outgoing) []outgoing {
+	return slices.DeleteFunc(batch, func(m outgoing) bool {
+		late := time.Since(m.since) > publishTimeout
+		if late {
+			c.held.Add(-int64(len(m.body)) - 1)
+			c.dropped.Add(1)
+		}
+		return late
+	})
 }
 
 func (c *Cluster) flush(ctx context.Context, batch []outgoing) {

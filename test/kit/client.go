@@ -9,7 +9,8 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Event is one event that a dashboard received.
+// Event is one event that a dashboard received; without a name, the server's
+// word that it disconnected the dashboard.
 type Event struct {
 	Name    string
 	Payload json.RawMessage
@@ -76,8 +77,12 @@ func (c *Client) read(events chan<- Event) {
 			events <- Event{Name: syncNamespace, Frame: string(frame)}
 			continue
 		}
+		if string(frame) == "41" {
+			events <- Event{Frame: "41"}
+			continue
+		}
 		at := bytes.IndexByte(frame, '[')
-		if !bytes.HasPrefix(frame, []byte("42")) || at < 0 {
+		if at < 0 || !bytes.HasPrefix(frame, []byte("42")) && !bytes.HasPrefix(frame, []byte("45")) {
 			continue
 		}
 		var parts []json.RawMessage
