@@ -17,8 +17,10 @@ import (
 	"github.com/devops-insights/devops-insights/poller"
 	"github.com/devops-insights/devops-insights/poller/simulator"
 	"github.com/devops-insights/devops-insights/socket"
+	"github.com/devops-insights/devops-insights/socket/redisadapter"
 	"github.com/devops-insights/devops-insights/socket/socketio"
 	"github.com/devops-insights/devops-insights/store"
+	"github.com/devops-insights/devops-insights/store/cache"
 	"github.com/devops-insights/devops-insights/store/mongostore"
 	"github.com/devops-insights/devops-insights/store/shelter"
 )
@@ -41,8 +43,11 @@ type App struct {
 	started   time.Time
 	listener  net.Listener
 	store     store.Store
-	shelter   *shelter.Store                   // nil with the embedded store
-	redis     *redis.Client                    // nil without Redis
+	shelter   *shelter.Store        // nil with the embedded store
+	redis     redis.UniversalClient // nil without Redis
+	cluster   *redisadapter.Cluster // nil without Redis
+	cache     *cache.Reader
+	gap       chan struct{}                    // changes may have been missed
 	mongo     atomic.Pointer[mongostore.Store] // nil until connected
 	sockets   *socketio.Server
 	ready     atomic.Bool
@@ -68,7 +73,7 @@ func (a *App) onStop(name string, run func(context.Context) error) {
 // error nothing is left running. It is one straight line on purpose: the order
 // of the steps is the order of the shutdown, reversed.
 func New(ctx context.Context, opts Options) (_ *App, err error) {
-	a := &App{opts: opts, log: opts.Logger, started: time.Now(), failed: make(chan error, 4)}
+	a := &App{opts: opts, log: opts.Logger, started: time.Now(), failed: make(chan error, 4), gap: make(chan struct{}, 1)}
 	if a.log == nil {
 		a.log = logrus.New()
 		a.log.SetOutput(io.Discard)
@@ -102,14 +107,19 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 		return nil
 	}
 	sockets.Logf = a.log.Debugf
+	if a.cluster != nil {
+		sockets.NewAdapter = a.cluster.Adapter
+	}
 	a.sockets = socketio.NewServer(sockets)
+	a.openCache()
 	hub := socket.NewHub(a.sockets.Of("/"), socket.Options{
-		API: c.API(), Reader: a.store, HistoryMax: c.HistoryMax, Logger: a.log,
+		API: c.API(), Reader: a.cache, HistoryMax: c.HistoryMax, Logger: a.log,
+		HearsAll: a.everyoneHears, OnElsewhere: a.cache.Forget,
 	})
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}
-	a.onStop("dashboards", a.sockets.Close)
+	a.onStop("dashboards", a.disconnect)
 	if err := a.awaitStore(ctx); err != nil {
 		return nil, err
 	}
@@ -130,6 +140,7 @@ func (a *App) follow(ctx context.Context, hub *socket.Hub) error {
 	watching := make(chan struct{})
 	a.background("change feed", func(ctx context.Context) error {
 		return a.store.Watch(ctx, func() { close(watching) }, func(_ context.Context, c store.Change) error {
+			a.cache.Note(c.Metric)
 			if err := hub.Publish(c, a.everyoneHears()); err != nil {
 				a.log.WithError(err).WithField("source", c.Source).Error("a change could not be sent")
 			}
@@ -138,6 +149,7 @@ func (a *App) follow(ctx context.Context, hub *socket.Hub) error {
 	})
 	select {
 	case <-watching:
+		a.joinCluster(ctx, hub)
 		a.following.Store(true)
 		return nil
 	case err := <-a.failed:
@@ -235,6 +247,19 @@ func (a *App) Run(ctx context.Context) error {
 		a.log.WithError(failure).Error("a part ended on its own")
 	}
 	return errors.Join(failure, a.Stop())
+}
+
+// disconnect sends the dashboards to other instances: after a moment in which
+// the balancer sees that this one is not ready, and not all at once.
+func (a *App) disconnect(ctx context.Context) error {
+	if delay := a.opts.Config.DrainDelay; delay > 0 && a.following.Load() {
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+		}
+	}
+	a.sockets.Drain(ctx, a.opts.Config.DrainSpread)
+	return a.sockets.Close(ctx)
 }
 
 // Stop takes everything down: not ready, no more polling, the dashboards'

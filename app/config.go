@@ -27,6 +27,9 @@ type Config struct {
 	PollLease       time.Duration
 	RedisHost       string
 	RedisRequired   bool
+	RedisMaster     string
+	RedisCluster    bool
+	RedisPrefix     string
 	APIName         string
 	UpstreamURL     string
 	UpstreamHeaders []string
@@ -39,6 +42,8 @@ type Config struct {
 	HistoryMax      int
 	LogLevel        string
 	DrainTimeout    time.Duration
+	DrainDelay      time.Duration
+	DrainSpread     time.Duration
 	Clients         Clients
 }
 
@@ -48,7 +53,7 @@ func DefaultConfig() Config {
 		Port: 5000, Environment: "development", PollInterval: 30 * time.Second,
 		PollLease: 30 * time.Second,
 		DataDir:   "./data", Retention: 168 * time.Hour, HistoryMax: 1000,
-		LogLevel: "info", DrainTimeout: 10 * time.Second,
+		LogLevel: "info", DrainTimeout: 10 * time.Second, DrainSpread: 2 * time.Second, RedisPrefix: "socket.io",
 		Clients: Clients{MaxEventRate: 1000, MaxBacklog: 16 << 20},
 	}
 }
@@ -95,10 +100,16 @@ func (c *Config) settings() (*pflag.FlagSet, []setting) {
 	add("db-timeout", false, "DB_TIMEOUT")
 	f.DurationVar(&c.PollLease, "poll-lease", c.PollLease, "how long an instance that vanished keeps the others of its database from polling, at least 1s")
 	add("poll-lease", false, "POLL_LEASE")
-	f.StringVar(&c.RedisHost, "redis", c.RedisHost, "redis URL; empty: a single instance")
+	f.StringVar(&c.RedisHost, "redis", c.RedisHost, "redis URL, several hosts separated by commas; empty: a single instance")
 	add("redis", true, "REDIS_HOST")
 	f.BoolVar(&c.RedisRequired, "redis-required", c.RedisRequired, "do not start without Redis")
 	add("redis-required", false, "REDIS_REQUIRED")
+	f.StringVar(&c.RedisMaster, "redis-sentinel-master", c.RedisMaster, "name of the master, where the hosts are Sentinels")
+	add("redis-sentinel-master", false, "REDIS_SENTINEL_MASTER")
+	f.BoolVar(&c.RedisCluster, "redis-cluster", c.RedisCluster, "the hosts are nodes of a Redis Cluster")
+	add("redis-cluster", false, "REDIS_CLUSTER")
+	f.StringVar(&c.RedisPrefix, "redis-prefix", c.RedisPrefix, "beginning of the channels' names, the same for all instances")
+	add("redis-prefix", false, "REDIS_PREFIX")
 	f.StringVar(&c.APIName, "api", c.APIName, "name of the upstream API; empty: demo, from the simulator")
 	add("api", false, "EXTERNAL_API_NAME")
 	f.StringVar(&c.UpstreamURL, "upstream", c.UpstreamURL, "URL template of the upstream with {source} and {api}")
@@ -123,6 +134,10 @@ func (c *Config) settings() (*pflag.FlagSet, []setting) {
 	add("log-level", false, "LOG_LEVEL")
 	f.DurationVar(&c.DrainTimeout, "drain-timeout", c.DrainTimeout, "time for an orderly shutdown")
 	add("drain-timeout", false, "DRAIN_TIMEOUT")
+	f.DurationVar(&c.DrainDelay, "drain-delay", c.DrainDelay, "time between not ready and the first disconnect, for the balancer to notice")
+	add("drain-delay", false, "DRAIN_DELAY")
+	f.DurationVar(&c.DrainSpread, "drain-spread", c.DrainSpread, "time over which the dashboards are disconnected")
+	add("drain-spread", false, "DRAIN_SPREAD")
 	c.Clients.settings(f, add)
 	return f, all
 }
@@ -243,8 +258,11 @@ func (c *Config) normalise() (problems []string) {
 			bad("DATABASE_URL must begin with mongodb:// or mongodb+srv://, or be empty for the embedded store")
 		}
 	}
+	if c.DrainDelay < 0 || c.DrainSpread < 0 || c.DrainDelay+c.DrainSpread > max(c.DrainTimeout, time.Second) {
+		bad("DRAIN_DELAY=%s and DRAIN_SPREAD=%s must not be negative and together fit into DRAIN_TIMEOUT=%s", c.DrainDelay, c.DrainSpread, c.DrainTimeout)
+	}
 	if c.RedisHost != "" {
-		if _, err := redisURL(c.RedisHost); err != nil {
+		if _, err := c.redis(); err != nil {
 			bad("%s", err)
 		}
 	} else if c.RedisRequired {

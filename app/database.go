@@ -91,14 +91,15 @@ func (a *App) lead(p *poller.Poller) func(context.Context) error {
 	}
 }
 
-// lease is in Redis where there is one, as in the Node backend, else in the
-// database.
+// lease is in Redis where there is one, as in the Node backend, and in the
+// database where there is none or it is away.
 func (a *App) lease() poller.Lease {
 	c := a.opts.Config
-	if a.redis != nil {
-		return redislease.New(a.redis, c.API(), c.PollLease)
+	own := lease{a.mongo.Load().Lease(c.API(), poller.Holder(), c.PollLease)}
+	if a.redis == nil {
+		return own
 	}
-	return lease{a.mongo.Load().Lease(c.API(), poller.Holder(), c.PollLease)}
+	return &twoLeases{first: redislease.New(a.redis, c.API(), c.PollLease), second: own}
 }
 
 // lease is the database's lease as the poller asks for it.

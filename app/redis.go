@@ -2,52 +2,229 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/devops-insights/devops-insights/poller"
+	"github.com/devops-insights/devops-insights/socket"
+	"github.com/devops-insights/devops-insights/socket/redisadapter"
+	"github.com/devops-insights/devops-insights/store/cache"
 )
 
 // redisTimeout bounds the first contact.
 const redisTimeout = 3 * time.Second
 
-// redisURL reads REDIS_HOST: a redis:// or rediss:// URL, or host:port.
-func redisURL(setting string) (*redis.Options, error) {
+// redis reads the settings of Redis: a redis:// or rediss:// URL, or host:port,
+// with further hosts behind commas for Sentinel and Redis Cluster.
+func (c Config) redis() (*redis.UniversalOptions, error) {
+	setting := c.RedisHost
 	if !strings.Contains(setting, "://") {
 		setting = "redis://" + setting
 	}
-	o, err := redis.ParseURL(setting)
+	head, rest, more := strings.Cut(setting, ",")
+	if more { // the number of the database may stand behind the last host
+		if last, path, found := strings.Cut(rest, "/"); found {
+			head, rest = head+"/"+path, last
+		}
+	}
+	o, err := redis.ParseURL(head)
 	if err != nil {
 		// The library's words may hold the URL, and with it a password.
-		return nil, fmt.Errorf("REDIS_HOST cannot be used: redis://[user:password@]host:port[/number] or rediss:// is expected")
+		return nil, fmt.Errorf("REDIS_HOST cannot be used: redis://[user:password@]host:port[,host:port…][/number] or rediss:// is expected")
 	}
-	return o, nil
+	addrs := []string{o.Addr}
+	if more {
+		addrs = append(addrs, strings.Split(rest, ",")...)
+	}
+	switch {
+	case c.RedisMaster != "" && c.RedisCluster:
+		return nil, fmt.Errorf("REDIS_SENTINEL_MASTER and REDIS_CLUSTER exclude each other")
+	case len(addrs) > 1 && c.RedisMaster == "" && !c.RedisCluster:
+		return nil, fmt.Errorf("REDIS_HOST names %d hosts: set REDIS_SENTINEL_MASTER or REDIS_CLUSTER=true to say what they are", len(addrs))
+	case c.RedisCluster && o.DB != 0:
+		return nil, fmt.Errorf("REDIS_HOST names database %d: a Redis Cluster has only 0", o.DB)
+	}
+	return &redis.UniversalOptions{
+		Addrs: addrs, DB: o.DB, Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig,
+		MasterName: c.RedisMaster, IsClusterMode: c.RedisCluster, DialTimeout: redisTimeout,
+		// What is late is dropped and counted by those who ask.
+		MaxRetries: 1, DialerRetries: 1,
+	}, nil
 }
 
-// openRedis connects to Redis where it is configured. Without it the server
-// runs as if it were not, unless it is required.
+// openRedis begins to connect to Redis where it is configured. An instance
+// goes on alone while Redis is away, unless it is required at the start.
 func (a *App) openRedis(ctx context.Context) error {
 	c := a.opts.Config
 	if c.RedisHost == "" {
 		return nil
 	}
-	o, err := redisURL(c.RedisHost)
+	o, err := c.redis()
 	if err != nil {
 		return err
 	}
-	client := redis.NewClient(o)
+	client := redis.NewUniversalClient(o)
+	a.onStop("redis", func(context.Context) error { return client.Close() })
 	first, cancel := context.WithTimeout(ctx, redisTimeout)
 	defer cancel()
 	if err := client.Ping(first).Err(); err != nil {
-		_ = client.Close() // it was never of use
 		if c.RedisRequired {
-			return fmt.Errorf("REDIS_REQUIRED is true and Redis at %s does not answer: %w", o.Addr, err)
+			return fmt.Errorf("REDIS_REQUIRED is true and Redis at %s does not answer: %w", strings.Join(o.Addrs, ","), err)
 		}
-		a.log.WithError(err).Warnf("Redis at %s does not answer: the server runs without it until its next start", o.Addr)
-		return nil
+		a.log.WithError(err).Warnf("Redis at %s does not answer: this instance goes on alone and joins the others when it does", strings.Join(o.Addrs, ","))
 	}
 	a.redis = client
-	a.onStop("redis", func(context.Context) error { return client.Close() })
+	a.cluster = redisadapter.Open(redisadapter.Options{
+		Client: client, Prefix: c.RedisPrefix, Logger: a.log, OnGap: a.missed,
+	})
+	a.onStop("cluster", a.cluster.Close)
 	return nil
+}
+
+// missed asks for a resynchronisation; one that is asked for already is enough.
+func (a *App) missed() {
+	select {
+	case a.gap <- struct{}{}:
+	default:
+	}
+}
+
+// joinCluster waits for the other instances to be heard, for as long as a
+// start may take, and brings the dashboards up to date after each gap.
+func (a *App) joinCluster(ctx context.Context, hub *socket.Hub) {
+	if err := hub.Prime(ctx); err != nil {
+		a.log.WithError(err).Warn("the first changes may repeat what dashboards know")
+	}
+	if a.cluster == nil {
+		return
+	}
+	first, cancel := context.WithTimeout(ctx, redisTimeout)
+	defer cancel()
+	if err := a.cluster.Ready(first); err != nil {
+		a.log.WithError(err).Warn("other instances are not heard yet")
+	}
+	a.background("resynchronisation", func(ctx context.Context) error {
+		for {
+			select {
+			case <-a.gap:
+			case <-ctx.Done():
+				return nil
+			}
+			a.cache.Forget(a.opts.Config.API())
+			if err := hub.Resync(ctx); err != nil && ctx.Err() == nil {
+				a.log.WithError(err).Warn("the dashboards may miss changes that other instances announced")
+			}
+		}
+	})
+}
+
+// openCache answers the dashboards' questions from memory: for long where
+// every change is noted here, for a moment where other instances make some.
+func (a *App) openCache() {
+	a.cache = cache.New(cache.Options{
+		Reader: a.store,
+		MaxAge: func() time.Duration {
+			if a.everyoneHears() {
+				return 30 * time.Second
+			}
+			return time.Second
+		},
+		Shared: a.shared(),
+	})
+}
+
+func (a *App) shared() cache.Shared {
+	if a.redis == nil {
+		return nil
+	}
+	return sharedValues{a.redis}
+}
+
+// sharedValues lets instances that start at once ask the database once. The
+// values live for a second, and a Redis that is slow is done without.
+type sharedValues struct{ client redis.UniversalClient }
+
+const sharedTimeout = 200 * time.Millisecond
+
+func sharedKey(api string) string { return "devops-insights:latest:" + api }
+
+// Get implements cache.Shared.
+func (s sharedValues) Get(ctx context.Context, api string) []byte {
+	ctx, cancel := context.WithTimeout(ctx, sharedTimeout)
+	defer cancel()
+	b, err := s.client.Get(ctx, sharedKey(api)).Bytes()
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// Put implements cache.Shared.
+func (s sharedValues) Put(ctx context.Context, api string, b []byte) {
+	ctx, cancel := context.WithTimeout(ctx, sharedTimeout)
+	defer cancel()
+	_ = s.client.Set(ctx, sharedKey(api), b, time.Second).Err() // the next instance asks the database
+}
+
+// twoLeases holds the first lease, and the second where the first cannot be
+// told: Redis that is away must not stop the polling.
+type twoLeases struct {
+	first, second poller.Lease
+	onSecond      bool
+}
+
+// Acquire implements poller.Lease.
+func (t *twoLeases) Acquire(ctx context.Context) (time.Duration, error) {
+	asking, cancel := context.WithTimeout(ctx, redisTimeout)
+	length, err := t.first.Acquire(asking)
+	cancel()
+	switch {
+	case err == nil || errors.Is(err, poller.ErrHeld):
+		if t.onSecond {
+			t.onSecond = false
+			if err := t.second.Release(ctx); err != nil {
+				return length, nil // it ends by itself
+			}
+		}
+		return length, err
+	case ctx.Err() != nil:
+		return 0, err
+	}
+	length, second := t.second.Acquire(ctx)
+	t.onSecond = t.onSecond || second == nil
+	if second != nil && !errors.Is(second, poller.ErrHeld) {
+		return 0, errors.Join(err, second)
+	}
+	return length, second
+}
+
+// Release implements poller.Lease.
+func (t *twoLeases) Release(ctx context.Context) error {
+	if t.onSecond {
+		return t.second.Release(ctx)
+	}
+	return t.first.Release(ctx)
+}
+
+// clusterInfo is what /api/v1/info says of the other instances.
+type clusterInfo struct {
+	Connected bool      `json:"connected"`
+	Since     time.Time `json:"since"`
+	Gaps      uint64    `json:"gaps"`
+	Published uint64    `json:"published"`
+	Dropped   uint64    `json:"dropped"`
+	Received  uint64    `json:"received"`
+	Malformed uint64    `json:"malformed"`
+}
+
+func (a *App) describeCluster() *clusterInfo {
+	if a.cluster == nil {
+		return nil
+	}
+	s := a.cluster.Stats()
+	return &clusterInfo{s.Connected, s.Since.UTC(), s.Gaps, s.Published, s.Dropped, s.Received, s.Malformed}
 }

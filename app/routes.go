@@ -188,8 +188,9 @@ func (a *App) info(c *gin.Context) {
 		APIs          []string `json:"external_apis"`
 		Upstream      string   `json:"upstream"`
 		storeInfo
-		Connections any `json:"connections"`
-	}{a.opts.Version, a.opts.Config.Environment, true, true, a.redis != nil, []string{a.opts.Config.API()}, upstream, a.describeStore(), connections(a.sockets.Stats())})
+		Connections any          `json:"connections"`
+		Cluster     *clusterInfo `json:"cluster,omitempty"`
+	}{a.opts.Version, a.opts.Config.Environment, true, true, a.redis != nil, []string{a.opts.Config.API()}, upstream, a.describeStore(), connections(a.sockets.Stats()), a.describeCluster()})
 }
 
 // connections shows the counters of the dashboards' connections.
@@ -259,6 +260,13 @@ func (a *App) probes(r *gin.Engine) {
 		if _, err := a.store.AllLatest(c.Request.Context(), a.opts.Config.API()); err != nil {
 			ready = false
 			checks["store"] = err.Error()
+		}
+		if d := a.describeCluster(); d != nil && !d.Connected {
+			// No reason to take every instance away at once: their dashboards
+			// go on without the others.
+			checks["redis"] = "out of reach: other instances are not heard"
+		} else if d != nil {
+			checks["redis"] = "ok"
 		}
 		status := http.StatusOK
 		if !ready {

@@ -32,6 +32,13 @@ type Options struct {
 	HistoryMax int
 	// Timeout bounds one question to the Reader. Zero: 10 s.
 	Timeout time.Duration
+	// HearsAll reports whether Publish is called in this process for every
+	// change, whichever process made it. What other servers of the cluster send
+	// to the dashboards is left out then. Nil: it never is.
+	HearsAll func() bool
+	// OnElsewhere is told of a change that another server has sent to the
+	// dashboards. Nil: nothing.
+	OnElsewhere func(api string)
 	// Logger receives one line for each failed question. Required.
 	Logger logrus.FieldLogger
 	// Now is the clock. Nil: time.Now.
@@ -42,6 +49,7 @@ type Options struct {
 type Hub struct {
 	Options
 	namespace *socketio.Namespace
+	told      told
 }
 
 // NewHub answers the dashboards that connect to the namespace.
@@ -59,6 +67,7 @@ func NewHub(namespace *socketio.Namespace, o Options) *Hub {
 		o.Now = time.Now
 	}
 	h := &Hub{Options: o, namespace: namespace}
+	namespace.OnRemote(h.admit)
 	namespace.OnConnect(h.connect)
 	h.answer(EventGet, h.get)
 	h.answer(EventSubscribe, h.subscribe)
@@ -71,6 +80,9 @@ func NewHub(namespace *socketio.Namespace, o Options) *Hub {
 // that are connected to this process, where every process hears of the change
 // by itself, else to all.
 func (h *Hub) Publish(c store.Change, local bool) error {
+	if !h.told.advance(Room(c.API, c.Source), c.Hash, c.UpdatedAt) {
+		return nil
+	}
 	room := Room(c.API, c.Source)
 	receivers := h.namespace.To(room).Newest(room)
 	if local {

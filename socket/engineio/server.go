@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/gorilla/websocket"
 )
@@ -27,6 +28,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	closed   bool
+	draining bool // no new sessions
 	sessions map[string]*Session
 }
 
@@ -198,7 +200,7 @@ func (srv *Server) start(s *Session) bool {
 		srv.opts.OnSession(s)
 	}
 	srv.mu.Lock()
-	closed := srv.closed
+	closed := srv.closed || srv.draining
 	if !closed {
 		srv.sessions[s.id] = s
 	}
@@ -239,6 +241,33 @@ func (srv *Server) Count() int {
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	return len(srv.sessions)
+}
+
+// Drain takes no new sessions and ends the open ones evenly over a time of at
+// most spread, a millisecond apart where they are few, so that their clients do
+// not all reconnect elsewhere in one moment. It returns early when ctx ends.
+func (srv *Server) Drain(ctx context.Context, spread time.Duration) {
+	srv.mu.Lock()
+	srv.draining = true
+	open := slices.Collect(maps.Values(srv.sessions))
+	srv.mu.Unlock()
+	if len(open) == 0 {
+		return
+	}
+	pace := time.NewTicker(time.Millisecond)
+	defer pace.Stop()
+	began := time.Now()
+	whole := min(spread, time.Duration(len(open))*time.Millisecond)
+	for i, s := range open {
+		for time.Since(began) < whole*time.Duration(i)/time.Duration(len(open)) {
+			select {
+			case <-pace.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+		s.end(ReasonShutdown, closeGoingAway, false)
+	}
 }
 
 // Close ends every session, so that clients reconnect elsewhere, and waits for

@@ -136,6 +136,10 @@ func (srv *Server) Connections() int { return srv.engine.Count() }
 // Stats returns counters of the connections, their ends and the limits met.
 func (srv *Server) Stats() engineio.Stats { return srv.engine.Stats() }
 
+// Drain takes no new connections and ends the open ones evenly over a time of
+// at most spread, in a way that makes clients reconnect. Close comes after it.
+func (srv *Server) Drain(ctx context.Context, spread time.Duration) { srv.engine.Drain(ctx, spread) }
+
 // Close ends every connection in a way that makes clients reconnect, waits for
 // the handlers or ctx, and closes the adapters.
 func (srv *Server) Close(ctx context.Context) error {
