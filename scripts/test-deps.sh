@@ -42,6 +42,13 @@ if ! command -v redis-server >/dev/null; then
   echo "test-deps: redis-server is missing: the suites of Redis cannot run. Install the package redis-server." >&2
   missing=1
 fi
+# The sample configurations of the balancers are tried on the real ones; their
+# specs are skipped, saying so, where these cannot be had.
+for balancer in nginx haproxy; do
+  command -v $balancer >/dev/null || [ -x /usr/sbin/$balancer ] || install $balancer
+  command -v $balancer >/dev/null || [ -x /usr/sbin/$balancer ] ||
+    echo "test-deps: $balancer is missing: its specs are skipped. Install the package $balancer." >&2
+done
 find_chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
 if ! find_chromium >/dev/null; then
   install chromium

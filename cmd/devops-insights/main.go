@@ -77,9 +77,6 @@ func serve(config app.Config, warnings []string) int {
 	for _, w := range warnings {
 		log.Warn(w)
 	}
-	if config.RedisHost != "" {
-		log.Warn("REDIS_HOST decides only who polls in this version: broadcasts do not cross instances through it yet")
-	}
 	ctx, stop := untilSignal()
 	defer stop()
 	a, err := app.New(ctx, app.Options{Config: config, Logger: log, Version: version})
@@ -87,7 +84,7 @@ func serve(config app.Config, warnings []string) int {
 		log.WithError(err).Error("the server cannot start")
 		return exitFailure
 	}
-	if err := app.NotifyReady(os.Getenv); err != nil {
+	if err := a.Supervise(os.Getenv); err != nil {
 		log.WithError(err).Warn("the supervisor could not be told that the server is ready")
 	}
 	if err := a.Run(ctx); err != nil {

@@ -65,6 +65,33 @@ var _ = Describe("the program", func() {
 		Expect(exec.Command(program, "healthcheck", "--port", port).Run()).NotTo(Succeed())
 	})
 
+	It("tells systemd that it is ready, lives and stops", func() {
+		program, port := build(), freePort()
+		socket := filepath.Join(GinkgoT().TempDir(), "notify")
+		l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(l.Close)
+		hear := func() string {
+			GinkgoHelper()
+			Expect(l.SetReadDeadline(time.Now().Add(20 * time.Second))).To(Succeed())
+			b := make([]byte, 100)
+			n, err := l.Read(b)
+			Expect(err).NotTo(HaveOccurred())
+			return string(b[:n])
+		}
+		cmd := exec.Command(program, "--port", port, "--data-dir", GinkgoT().TempDir())
+		cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+socket, "WATCHDOG_USEC=300000")
+		Expect(cmd.Start()).To(Succeed())
+		Expect(hear()).To(Equal("READY=1"))
+		Expect(ready(port)()).To(Equal(200))
+		for range 3 {
+			Expect(hear()).To(Equal("WATCHDOG=1"))
+		}
+		Expect(cmd.Process.Signal(syscall.SIGTERM)).To(Succeed())
+		Eventually(hear).Should(Equal("STOPPING=1"))
+		Expect(cmd.Wait()).To(Succeed())
+	})
+
 	It("exits with 78 and a sentence on a bad setting", func() {
 		cmd := exec.Command(build())
 		cmd.Env = append(os.Environ(), "SERVER_PORT=many")
@@ -114,6 +141,7 @@ var _ = Describe("the program", func() {
 		pm2("start", file)
 		DeferCleanup(func() { pm2("kill") })
 		Expect(ready(port)()).To(Equal(200), "wait_ready: when start returns, the server is ready")
+		Eventually(func() string { return pm2("describe", "devops-insights") }, "20s", "500ms").Should(MatchRegexp(`Connected clients\s*\S+\s*0`))
 		first := state()
 		Expect(first.Env.Status).To(Equal("online"))
 		pm2("reload", file)

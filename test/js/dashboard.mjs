@@ -1,11 +1,12 @@
 // A dashboard as teams write it, with the real socket.io-client. Prints one
 // JSON line for each thing that happens; reads nothing.
-// usage: node dashboard.mjs <url> <transports, comma separated> <region>
+// usage: node dashboard.mjs <url> <transports, comma separated> <region> [own address]
+import { Agent } from "node:http";
 import { io } from "socket.io-client";
 
-const [url, transports, region] = process.argv.slice(2);
+const [url, transports, region, localAddress] = process.argv.slice(2);
 const say = (what, value) => console.log(JSON.stringify({ what, value }));
-const socket = io(url, { transports: transports.split(","), reconnectionDelay: 100, reconnectionDelayMax: 300 });
+const socket = io(url, { transports: transports.split(","), reconnectionDelay: 100, reconnectionDelayMax: 300, ...(localAddress && { agent: new Agent({ localAddress, keepAlive: true }) }) });
 
 const opened = () => {
   say("open", socket.io.engine.transport.name);

@@ -1,0 +1,160 @@
+package cluster
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/devops-insights/devops-insights/app"
+	"github.com/devops-insights/devops-insights/test/kit"
+	"github.com/devops-insights/devops-insights/test/wire"
+)
+
+// instances are servers of one database and one Redis that all poll the
+// upstream of the first.
+func instances(count int, uri string, redis *wire.Redis) []*kit.Server {
+	GinkgoHelper()
+	var all []*kit.Server
+	for range count {
+		all = append(all, kit.Start(GinkgoTB(), func(o *app.Options) {
+			o.Config.DatabaseURL, o.Config.RedisHost, o.Config.PollLease = uri, redis.URL(), 2*time.Second
+			if len(all) > 0 {
+				o.Config.UpstreamURL = all[0].Upstream.Template()
+			}
+		}))
+	}
+	return all
+}
+
+// watch connects a dashboard that hears of a region.
+func watch(s *kit.Server, region string) *kit.Client {
+	c := s.Connect()
+	c.Subscribe(region)
+	c.Sync()
+	return c
+}
+
+// value returns the "n" of an update.
+func value(e kit.Event) int {
+	GinkgoHelper()
+	var update struct{ Data struct{ N int } }
+	Expect(json.Unmarshal(e.Payload, &update)).To(Succeed(), e.Frame)
+	return update.Data.N
+}
+
+// current waits until the dashboard has heard n, and fails on a value twice or
+// an older one after a newer.
+func current(c *kit.Client, last *int, n int) {
+	GinkgoHelper()
+	for *last < n {
+		e := c.Next()
+		if e.Name != "metrics-update" {
+			continue
+		}
+		Expect(value(e)).To(BeNumerically(">", *last), "twice, or an older one after a newer")
+		*last = value(e)
+	}
+}
+
+var _ = DescribeTable("three instances tell every dashboard each change once, also over a Redis that is killed", func(database func() *wire.Server) {
+	redis := wire.StartRedis(GinkgoTB())
+	all := instances(3, database().Database("insights"), redis)
+	up := all[0].Upstream
+	var dashboards []*kit.Client
+	for _, s := range all {
+		dashboards = append(dashboards, watch(s, "eu-west"))
+	}
+	last := make([]int, len(dashboards))
+	everyone := func(n int) {
+		GinkgoHelper()
+		up.Set("eu-west", fmt.Sprintf(`{"n":%d}`, n))
+		for i, d := range dashboards {
+			current(d, &last[i], n)
+		}
+	}
+	for n := 1; n <= 5; n++ {
+		everyone(n)
+	}
+	for _, d := range dashboards {
+		Expect(d.Sync()).To(BeEmpty(), "each change once")
+	}
+
+	By("killing Redis")
+	redis.Kill()
+	up.Set("eu-west", `{"n":6}`)
+	// Who polls finds the lease in the database; its own dashboards hear of it.
+	Eventually(func() int {
+		most := 0
+		for i, d := range dashboards {
+			for _, e := range d.Sync() {
+				if e.Name == "metrics-update" {
+					Expect(value(e)).To(BeNumerically(">", last[i]))
+					last[i] = value(e)
+				}
+			}
+			most = max(most, last[i])
+		}
+		return most
+	}, "30s", "50ms").Should(Equal(6))
+
+	By("starting it again")
+	redis.Start()
+	for i, d := range dashboards {
+		current(d, &last[i], 6)
+	}
+	for n := 7; n <= 10; n++ {
+		everyone(n)
+	}
+	for _, d := range dashboards {
+		Expect(d.Sync()).To(BeEmpty(), "each change once")
+	}
+},
+	Entry("where the database has change streams", func() *wire.Server { return wire.Start(GinkgoTB()) }),
+	Entry("where it has none", func() *wire.Server { return wire.FerretDB(GinkgoTB()) }),
+)
+
+var _ = Describe("an instance beside Node instances", func() {
+	It("passes on what they announce once, however often they do", func() {
+		redis := wire.StartRedis(GinkgoTB())
+		s := instances(1, wire.FerretDB(GinkgoTB()).Database("mixed"), redis)[0]
+		d := watch(s, "us-west")
+		n := startNode(redis.URL())
+		announce := func(value int, at time.Time) {
+			GinkgoHelper()
+			n.do(command{Do: "emit", Rooms: []string{"metrics:acme:us-west"}, Args: []any{"metrics-update", map[string]any{
+				"api": "acme", "source": "us-west", "data": map[string]int{"n": value}, "timestamp": at.UTC().Format("2006-01-02T15:04:05.000Z"),
+			}}})
+		}
+		now := time.Now()
+		for i := range 3 {
+			announce(1001, now.Add(time.Duration(i)*time.Millisecond))
+		}
+		announce(1002, now.Add(time.Second))
+		announce(1001, now.Add(5*time.Millisecond))
+		Eventually(func() int { return value(d.Next()) }, "20s", "1ms").Should(Equal(1001), "behind what it polled itself")
+		Expect(value(d.Next())).To(Equal(1002))
+		n.do(command{Do: "emit", Rooms: []string{"metrics:acme:us-west"}, Args: []any{"something-else"}})
+		Expect(d.Next().Name).To(Equal("something-else"))
+	})
+
+	It("starts without Redis unless it is required, and joins when it is there", func() {
+		redis := wire.StartRedis(GinkgoTB())
+		redis.Kill()
+		s := kit.Start(GinkgoTB(), func(o *app.Options) { o.Config.RedisHost = redis.URL() })
+		d := watch(s, "eu-west")
+		redis.Start()
+		n := startNode(redis.URL())
+		Eventually(func() string {
+			n.do(command{Do: "emit", Args: []any{"hello"}})
+			for _, e := range d.Sync() {
+				if e.Name == "hello" {
+					return e.Name
+				}
+			}
+			return ""
+		}, "30s", "100ms").Should(Equal("hello"))
+	})
+})
