@@ -144,8 +144,8 @@ func (a *App) shared() cache.Shared {
 	return sharedValues{a.redis}
 }
 
-// sharedValues lets instances that start at once ask the database once. The
-// values live for a second, and a Redis that is slow is done without.
+// sharedValues lets instances whose values have become old ask the database
+// once. The values live for a second; a Redis that is slow is done without.
 type sharedValues struct{ client redis.UniversalClient }
 
 const sharedTimeout = 200 * time.Millisecond

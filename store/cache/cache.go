@@ -30,7 +30,8 @@ type Options struct {
 	// MaxAge is how long values may be served that nobody has noted or
 	// confirmed meanwhile. Required.
 	MaxAge func() time.Duration
-	// Shared is asked before the Reader. Nil: there is none.
+	// Shared is asked before the Reader when values have become old. Nil: there
+	// is none.
 	Shared Shared
 	// Timeout bounds one question to the Reader, which others wait for too.
 	// Zero: 10 s.
@@ -54,7 +55,10 @@ type entry struct {
 	values  []store.Metric
 	read    time.Time // when the store was asked last; zero: ask it
 	version int       // grows with Forget
-	doubted bool      // forgotten and not asked for since: shared values may be too old
+	// doubted: the next answer comes from the store itself. The first one does
+	// too: a client may come from a process that knows more than the shared
+	// values did a moment ago.
+	doubted bool
 }
 
 // New returns a Reader with nothing in memory.
@@ -71,7 +75,7 @@ func New(o Options) *Reader {
 func (r *Reader) entry(api string) *entry {
 	e := r.entries[api]
 	if e == nil {
-		e = &entry{}
+		e = &entry{doubted: true}
 		r.entries[api] = e
 	}
 	return e

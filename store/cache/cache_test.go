@@ -135,15 +135,21 @@ var _ = Describe("the latest values", func() {
 		Expect(db.asked.Load()).To(BeEquivalentTo(3))
 	})
 
-	It("come from the other processes first, unless these may be behind", func(ctx SpecContext) {
+	It("come from the other processes when they are old, unless these may be behind", func(ctx SpecContext) {
+		now := time.Now()
 		db, shared := &database{values: []store.Metric{metric("eu-west", "1", 1)}}, &shelf{}
-		New(Options{Reader: db, MaxAge: always(time.Minute), Shared: shared}).ask(ctx)
-		r := New(Options{Reader: db, MaxAge: always(time.Minute), Shared: shared})
-		r.ask(ctx)
-		Expect(db.asked.Load()).To(BeEquivalentTo(1))
-		r.Forget("acme")
-		r.ask(ctx)
+		o := Options{Reader: db, MaxAge: always(time.Minute), Shared: shared, Now: func() time.Time { return now }}
+		a, b := New(o), New(o)
+		a.ask(ctx)
+		b.ask(ctx)
+		Expect(db.asked.Load()).To(BeEquivalentTo(2), "the first time each asks the store")
+		now = now.Add(time.Minute)
+		a.ask(ctx)
+		b.ask(ctx)
 		Expect(db.asked.Load()).To(BeEquivalentTo(2))
+		b.Forget("acme")
+		b.ask(ctx)
+		Expect(db.asked.Load()).To(BeEquivalentTo(3))
 	})
 
 	It("keep the order of their first storing, and say what is not there", func(ctx SpecContext) {

@@ -115,10 +115,7 @@ func (d *dashboard) subscribed() {
 // and fails on an older value after a newer and on an update that comes twice.
 func (d *dashboard) current(n int, region string) {
 	GinkgoHelper()
-	type value struct {
-		Source string
-		Data   struct{ N int }
-	}
+	type value struct{ Data struct{ N int } }
 	for deadline := time.After(30 * time.Second); d.last < n; {
 		select {
 		case l, more := <-d.lines:
@@ -129,13 +126,9 @@ func (d *dashboard) current(n int, region string) {
 				Expect(json.Unmarshal(l.Value, &seen)).To(Succeed())
 				Expect(seen.Data.N).To(BeNumerically(">", d.last), "twice, or older after newer")
 			case "metrics:data":
-				var all struct{ Items []value }
+				var all struct{ Data map[string]struct{ N int } }
 				Expect(json.Unmarshal(l.Value, &all)).To(Succeed())
-				for _, v := range all.Items {
-					if v.Source == region {
-						seen = v
-					}
-				}
+				seen.Data = all.Data[region]
 				Expect(seen.Data.N).To(BeNumerically(">=", d.last), "older after newer")
 			default:
 				continue
