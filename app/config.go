@@ -30,6 +30,7 @@ type Config struct {
 	RedisMaster     string
 	RedisCluster    bool
 	RedisPrefix     string
+	RedisSharded    bool
 	APIName         string
 	UpstreamURL     string
 	UpstreamHeaders []string
@@ -110,6 +111,8 @@ func (c *Config) settings() (*pflag.FlagSet, []setting) {
 	add("redis-cluster", false, "REDIS_CLUSTER")
 	f.StringVar(&c.RedisPrefix, "redis-prefix", c.RedisPrefix, "beginning of the channels' names, the same for all instances")
 	add("redis-prefix", false, "REDIS_PREFIX")
+	f.BoolVar(&c.RedisSharded, "redis-sharded", c.RedisSharded, "sharded pub/sub of Redis 7, the same for all instances")
+	add("redis-sharded", false, "REDIS_SHARDED")
 	f.StringVar(&c.APIName, "api", c.APIName, "name of the upstream API; empty: demo, from the simulator")
 	add("api", false, "EXTERNAL_API_NAME")
 	f.StringVar(&c.UpstreamURL, "upstream", c.UpstreamURL, "URL template of the upstream with {source} and {api}")

@@ -79,7 +79,7 @@ func (a *App) openRedis(ctx context.Context) error {
 	}
 	a.redis = client
 	a.cluster = redisadapter.Open(redisadapter.Options{
-		Client: client, Prefix: c.RedisPrefix, Logger: a.log, OnGap: a.missed,
+		Client: client, Prefix: c.RedisPrefix, Sharded: c.RedisSharded, Logger: a.log, OnGap: a.missed,
 	})
 	a.onStop("cluster", a.cluster.Close)
 	return nil

@@ -45,7 +45,11 @@ func newAdapter(c *Cluster, n *socketio.Namespace) *adapter {
 		cluster: c, namespace: n, uid: newID(), waiting: make(map[string]*waiter), over: make(chan struct{}),
 		commands: make(chan message, workQueue), events: make(chan message, workQueue),
 	}
-	a.layout = newClassic(c.o.Prefix, n.Name(), a.uid, c.o.SpecificResponses)
+	if c.o.Sharded {
+		a.layout = newSharded(c.o.Prefix, n.Name(), a.uid)
+	} else {
+		a.layout = newClassic(c.o.Prefix, n.Name(), a.uid, c.o.SpecificResponses)
+	}
 	for _, queue := range []chan message{a.commands, a.events} {
 		a.work.Go(func() {
 			for {
@@ -70,6 +74,21 @@ func newID() string {
 		b[i] = alphabet[b[i]&63]
 	}
 	return string(b[:])
+}
+
+// WatchRoom implements socketio.RoomWatcher.
+func (a *adapter) WatchRoom(name string, exists bool) {
+	l, ok := a.layout.(*sharded)
+	if !ok {
+		return
+	}
+	s, own := l.room(name)
+	switch {
+	case own && exists:
+		a.cluster.subscribe(a, s)
+	case own:
+		a.cluster.unsubscribe(a, s)
+	}
 }
 
 // Publish implements socketio.Adapter.

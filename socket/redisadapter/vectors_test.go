@@ -150,6 +150,7 @@ func FuzzRead(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	l := newClassic("socket.io", "/", "abcdef", false)
+	shards := newSharded("socket.io", "/", "abcdef")
 	f.Fuzz(func(_ *testing.T, b []byte) {
 		for _, channel := range []string{l.channel, l.requests, l.responses} {
 			m, err := l.read(channel, b)
@@ -159,6 +160,9 @@ func FuzzRead(f *testing.F) {
 			if m.command != nil && m.plain == "" {
 				_, _, _ = l.request(*m.command, m.request, 0)
 			}
+		}
+		if m, err := shards.read(shards.channel, b); err == nil && m.command != nil {
+			_, _, _ = shards.request(*m.command, m.request, 0)
 		}
 	})
 }

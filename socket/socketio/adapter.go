@@ -76,3 +76,10 @@ type Adapter interface {
 	// Close leaves the cluster.
 	Close() error
 }
+
+// RoomWatcher is an Adapter that wants to know which rooms have members in
+// this process. WatchRoom is called in the order of the changes and must not
+// block or call the namespace.
+type RoomWatcher interface {
+	WatchRoom(name string, exists bool)
+}

@@ -50,6 +50,9 @@ func newNamespace(srv *Server, name string) *Namespace {
 	}
 	if srv.opts.NewAdapter != nil {
 		n.adapter = srv.opts.NewAdapter(n)
+		if w, ok := n.adapter.(RoomWatcher); ok {
+			n.rooms.watch = w.WatchRoom
+		}
 	}
 	return n
 }

@@ -13,6 +13,7 @@ type rooms struct {
 	sockets map[string]*Socket
 	all     []*Socket // snapshot of sockets; nil after a change
 	named   map[string]*room
+	watch   func(name string, exists bool) // under the lock
 }
 
 // room keeps its members twice: as a set to change, and as a list for
@@ -23,7 +24,7 @@ type room struct {
 }
 
 func newRooms() *rooms {
-	return &rooms{sockets: make(map[string]*Socket), named: make(map[string]*room)}
+	return &rooms{sockets: make(map[string]*Socket), named: make(map[string]*room), watch: func(string, bool) {}}
 }
 
 // enter adds a socket. welcome sends it its CONNECT packet under the lock: no
@@ -75,6 +76,7 @@ func (r *rooms) join(s *Socket, names []string, most int) bool {
 		if in == nil {
 			in = &room{members: make(map[*Socket]struct{})}
 			r.named[name] = in
+			r.watch(name, true)
 		}
 		in.members[s] = struct{}{}
 		in.snapshot = nil
@@ -104,6 +106,7 @@ func (r *rooms) drop(s *Socket, name string) {
 	in.snapshot = nil
 	if len(in.members) == 0 {
 		delete(r.named, name)
+		r.watch(name, false)
 	}
 }
 

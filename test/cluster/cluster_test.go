@@ -75,14 +75,10 @@ var within = func() context.Context {
 	return ctx
 }
 
-var _ = DescribeTable("a Go server and a Node server with the same Redis are one cluster", func(specific bool) {
+var _ = DescribeTable("a Go server and a Node server with the same Redis are one cluster", func(mode string) {
 	redis := wire.StartRedis(GinkgoTB())
-	s := start(redis, func(o *redisadapter.Options) { o.SpecificResponses = specific })
-	var mode []string
-	if specific {
-		mode = []string{"specific"}
-	}
-	n := startNode(redis.URL(), mode...)
+	s := start(redis, func(o *redisadapter.Options) { o.SpecificResponses, o.Sharded = mode == "specific", mode == "sharded" })
+	n := startNode(redis.URL(), mode)
 	hears := func(frame string) { GinkgoHelper(); Expect(s.client.Next().Frame).To(Equal(frame)) }
 
 	By("broadcasts")
@@ -96,9 +92,17 @@ var _ = DescribeTable("a Go server and a Node server with the same Redis are one
 	By("rooms made by the other, and exclusions")
 	n.do(command{Do: "join", Rooms: []string{s.id}, Args: []any{"r1"}})
 	Eventually(s.all.Rooms).Should(ContainElement("r1"))
+	Expect(s.cluster.Ready(within())).To(Succeed(), "the room's channel, where it has one")
 	n.do(command{Do: "emit", Rooms: []string{"r1"}, Args: []any{"c"}})
 	hears(`42["c"]`)
 	Expect(s.all.To(n.client).SocketsJoin("r1", "r2")).To(Succeed())
+	if mode == "sharded" {
+		client := redis.Client()
+		defer func() { _ = client.Close() }()
+		Eventually(func() int64 {
+			return client.PubSubShardNumSub(context.Background(), "socket.io#/#r2#").Val()["socket.io#/#r2#"]
+		}).Should(BeEquivalentTo(1), "the Node server listens to its client's room")
+	}
 	Expect(s.all.To("r1").Except("r2").Emit("d")).To(Succeed())
 	hears(`42["d"]`)
 	Expect(s.all.To("r2").Emit("e")).To(Succeed())
@@ -136,7 +140,9 @@ var _ = DescribeTable("a Go server and a Node server with the same Redis are one
 	Expect(sockets[1].Handshake.Query.Get("who")).To(Equal("node client"))
 	Expect(sockets[1].Data).To(MatchJSON(`{"on":"node"}`))
 	Expect(sockets[1].Join("far")).To(Succeed())
-	Eventually(func() string { return n.do(command{Do: "allRooms"}) }).Should(And(ContainSubstring("far"), ContainSubstring(s.id)))
+	if mode != "sharded" { // which has no such request
+		Eventually(func() string { return n.do(command{Do: "allRooms"}) }).Should(And(ContainSubstring("far"), ContainSubstring(s.id)))
+	}
 
 	By("server-side events")
 	n.do(command{Do: "serverEmit", Args: []any{"news", 1, "x"}})
@@ -149,6 +155,10 @@ var _ = DescribeTable("a Go server and a Node server with the same Redis are one
 	Expect(heard).To(HaveLen(1))
 	Expect(heard[0].JSON()).To(MatchJSON(`[{"from":"node","q":"how"}]`))
 
+	if mode == "sharded" { // the emitter speaks the classic mode
+		Expect(s.cluster.Stats().Malformed).To(BeZero())
+		return
+	}
 	By("the emitter of Node")
 	n.do(command{Do: "emitterJoin", Rooms: []string{s.id}, Args: []any{"e1"}})
 	Eventually(s.all.Rooms).Should(ContainElement("e1"))
@@ -164,8 +174,9 @@ var _ = DescribeTable("a Go server and a Node server with the same Redis are one
 	hears(`41`)
 	Expect(s.cluster.Stats().Malformed).To(BeZero())
 },
-	Entry("with answers on the common channel", false),
-	Entry("with answers to the asking server", true),
+	Entry("with answers on the common channel", "classic"),
+	Entry("with answers to the asking server", "specific"),
+	Entry("in the sharded mode", "sharded"),
 )
 
 var _ = Describe("servers of ours", func() {

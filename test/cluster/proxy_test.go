@@ -90,7 +90,7 @@ func open(url, transports, region, from string) *dashboard {
 	out, err := cmd.StdoutPipe()
 	Expect(err).NotTo(HaveOccurred())
 	Expect(cmd.Start()).To(Succeed())
-	d := &dashboard{lines: make(chan line, 10_000)}
+	d := &dashboard{lines: make(chan line, 10_000), last: -1}
 	go func() {
 		defer close(d.lines)
 		for s := bufio.NewScanner(out); s.Scan(); {

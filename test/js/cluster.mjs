@@ -1,6 +1,6 @@
 // A Node server of a cluster, told what to do by JSON lines and answering with
 // JSON lines. Its own client reports every event that it hears.
-// usage: node cluster.mjs <redis url> [specific]
+// usage: node cluster.mjs <redis url> [specific | sharded]
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import { createClient } from "redis";
@@ -25,7 +25,11 @@ const revive = (v) =>
 const say = (what, value) => console.log(JSON.stringify({ what, value: show(value) }));
 
 const http = createServer();
-const io = new Server(http, { adapter: adapter.createAdapter(pub, sub, { publishOnSpecificResponseChannel: mode === "specific" }) });
+const io = new Server(http, {
+  adapter: mode === "sharded"
+    ? adapter.createShardedAdapter(pub, sub)
+    : adapter.createAdapter(pub, sub, { publishOnSpecificResponseChannel: mode === "specific" }),
+});
 io.on("connection", (s) => { s.data = { on: "node" }; });
 io.on("news", (...args) => say("server-side", args));
 io.on("question", (q, answer) => answer({ from: "node", q }));
