@@ -8,6 +8,7 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/redis/go-redis/v9"
 )
 
 func TestApp(t *testing.T) {
@@ -81,6 +82,9 @@ var _ = Describe("the settings", func() {
 		Entry(nil, "DATABASE_URL", "postgres://x", "mongodb://"),
 		Entry(nil, "REDIS_REQUIRED", "true", "REDIS_HOST is not set"),
 		Entry(nil, "REDIS_HOST", "http://user:secret@x", "rediss://"),
+		Entry(nil, "REDIS_HOST", "a:1,b:2", "REDIS_SENTINEL_MASTER or REDIS_CLUSTER"),
+		Entry(nil, "DRAIN_DELAY", "-1s", "fit into DRAIN_TIMEOUT"),
+		Entry(nil, "DRAIN_SPREAD", "1m", "fit into DRAIN_TIMEOUT"),
 		Entry(nil, "POLL_LEASE", "10ms", "at least 1s"),
 		Entry(nil, "DB_TIMEOUT", "-1s", "0s waits without end"),
 		Entry(nil, "UPSTREAM_HEADERS", "nothing", "colon"),
@@ -111,3 +115,21 @@ var _ = DescribeTable("CORS of CLIENT_URL", func(setting, origin, allow string) 
 	Entry("several: the one that asks", "http://a, http://b", "http://b", "http://b"),
 	Entry("several: not a stranger", "http://a,http://b", "http://c", ""),
 )
+
+var _ = It("takes Redis in each of its forms", func() {
+	settings := func(pairs ...string) *redis.UniversalOptions {
+		GinkgoHelper()
+		c, _, err := LoadConfig(nil, env(pairs...))
+		Expect(err).NotTo(HaveOccurred())
+		o, err := c.redis()
+		Expect(err).NotTo(HaveOccurred())
+		return o
+	}
+	o := settings("REDIS_HOST", "localhost:6380")
+	Expect([]any{o.Addrs, o.TLSConfig == nil}).To(Equal([]any{[]string{"localhost:6380"}, true}))
+	o = settings("REDIS_HOST", "rediss://user:secret@a:1,b:2/3", "REDIS_SENTINEL_MASTER", "main")
+	Expect([]any{o.Addrs, o.MasterName, o.DB, o.Username, o.Password, o.TLSConfig != nil}).
+		To(Equal([]any{[]string{"a:1", "b:2"}, "main", 3, "user", "secret", true}))
+	o = settings("REDIS_HOST", "redis://a:1,b:2,c:3", "REDIS_CLUSTER", "true")
+	Expect([]any{o.Addrs, o.IsClusterMode}).To(Equal([]any{[]string{"a:1", "b:2", "c:3"}, true}))
+})

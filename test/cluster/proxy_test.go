@@ -30,7 +30,7 @@ func freePort() string {
 
 // proxied writes the sample configuration with the ports of this test, starts
 // the proxy and returns its URL.
-func proxied(sample, program, port string, servers []*kit.Server, wrap func(dir, config string) (string, []string)) string {
+func proxied(sample, program, port string, addrs []string, wrap func(dir, config string) (string, []string)) string {
 	GinkgoHelper()
 	path, err := exec.LookPath(program)
 	if err != nil {
@@ -39,9 +39,9 @@ func proxied(sample, program, port string, servers []*kit.Server, wrap func(dir,
 	b, err := os.ReadFile(sample)
 	Expect(err).NotTo(HaveOccurred())
 	config := string(b)
-	for i, s := range servers {
+	for i, addr := range addrs {
 		Expect(config).To(ContainSubstring(fmt.Sprintf("127.0.0.1:%d", 5000+i)))
-		config = strings.ReplaceAll(config, fmt.Sprintf("127.0.0.1:%d", 5000+i), s.Addr())
+		config = strings.ReplaceAll(config, fmt.Sprintf("127.0.0.1:%d", 5000+i), addr)
 	}
 	dir := GinkgoT().TempDir()
 	config, args := wrap(dir, config)
@@ -60,18 +60,18 @@ func proxied(sample, program, port string, servers []*kit.Server, wrap func(dir,
 	return "http://127.0.0.1:" + port
 }
 
-func nginx(servers []*kit.Server) string {
+func nginx(addrs []string) string {
 	port := freePort()
-	return proxied("../../deploy/nginx/devops-insights.conf", "nginx", port, servers, func(dir, config string) (string, []string) {
+	return proxied("../../deploy/nginx/devops-insights.conf", "nginx", port, addrs, func(dir, config string) (string, []string) {
 		config = strings.Replace(config, "listen 8080", "listen 127.0.0.1:"+port, 1)
 		return fmt.Sprintf("daemon off; master_process off; pid %[1]s/pid; error_log stderr warn;\nevents {}\nhttp { access_log off; client_body_temp_path %[1]s; proxy_temp_path %[1]s; fastcgi_temp_path %[1]s; uwsgi_temp_path %[1]s; scgi_temp_path %[1]s;\n%[2]s\n}", dir, config),
 			[]string{"-c", dir + "/config", "-e", "stderr"}
 	})
 }
 
-func haproxy(servers []*kit.Server) string {
+func haproxy(addrs []string) string {
 	port := freePort()
-	return proxied("../../deploy/haproxy/haproxy.cfg", "haproxy", port, servers, func(dir, config string) (string, []string) {
+	return proxied("../../deploy/haproxy/haproxy.cfg", "haproxy", port, addrs, func(dir, config string) (string, []string) {
 		return strings.Replace(config, "bind :8080", "bind 127.0.0.1:"+port, 1), []string{"-f", dir + "/config"}
 	})
 }
@@ -140,11 +140,15 @@ func (d *dashboard) current(n int, region string) {
 	}
 }
 
-var _ = DescribeTable("three instances behind a balancer are restarted one after another, and every dashboard is current again", func(balance func([]*kit.Server) string) {
+var _ = DescribeTable("three instances behind a balancer are restarted one after another, and every dashboard is current again", func(balance func([]string) string) {
 	redis := wire.StartRedis(GinkgoTB())
 	all := instances(3, wire.Start(GinkgoTB()).Database("rolling"), redis)
 	up := all[0].Upstream
-	url := balance(all)
+	var addrs []string
+	for _, s := range all {
+		addrs = append(addrs, s.Addr())
+	}
+	url := balance(addrs)
 	var dashboards []*dashboard
 	for i, transports := range []string{"polling", "websocket", "polling,websocket", "websocket,polling", "polling", "websocket"} {
 		dashboards = append(dashboards, open(url, transports, "eu-west", fmt.Sprintf("127.0.0.%d", i+2)))

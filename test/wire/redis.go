@@ -17,12 +17,14 @@ type Redis struct {
 	tb  TB
 	cmd *exec.Cmd
 	dir string
+	arg []string
 }
 
-// StartRedis starts a server that ends with the test.
-func StartRedis(tb TB) *Redis {
+// StartRedis starts a server that ends with the test; args are further options
+// of redis-server.
+func StartRedis(tb TB, args ...string) *Redis {
 	tb.Helper()
-	r := &Redis{Addr: "127.0.0.1:" + freePort(tb), tb: tb, dir: tb.TempDir()}
+	r := &Redis{Addr: "127.0.0.1:" + freePort(tb), tb: tb, dir: tb.TempDir(), arg: args}
 	r.Start()
 	tb.Cleanup(r.Kill)
 	return r
@@ -39,7 +41,8 @@ func (r *Redis) Start() {
 		r.tb.Fatalf("redis-server is missing: make deps installs it or says why not")
 	}
 	_, port, _ := net.SplitHostPort(r.Addr)
-	r.cmd = exec.Command(program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", r.dir) // #nosec G204 -- a test's own server
+	args := append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", r.dir}, r.arg...)
+	r.cmd = exec.Command(program, args...) // #nosec G204 -- a test's own server
 	if err := r.cmd.Start(); err != nil {
 		r.tb.Fatalf("redis-server does not start: %v", err)
 	}
