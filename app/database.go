@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/devops-insights/devops-insights/poller"
 	"github.com/devops-insights/devops-insights/poller/redislease"
+	"github.com/devops-insights/devops-insights/socket/engineio"
 	"github.com/devops-insights/devops-insights/store"
 	"github.com/devops-insights/devops-insights/store/boltstore"
 	"github.com/devops-insights/devops-insights/store/mongostore"
@@ -143,4 +143,4 @@ func (a *App) describeStore() storeInfo {
 
 // errStarting refuses dashboards until changes are followed: one that came
 // before could miss some.
-var errStarting = errors.New("the server is starting: the database is not connected yet")
+var errStarting = fmt.Errorf("the server is starting, the database is not connected yet: %w", engineio.ErrUnavailable)

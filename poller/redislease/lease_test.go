@@ -1,10 +1,6 @@
 package redislease
 
 import (
-	"context"
-	"fmt"
-	"net"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -13,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/devops-insights/devops-insights/poller"
+	"github.com/devops-insights/devops-insights/test/wire"
 )
 
 func TestRedisLease(t *testing.T) {
@@ -23,20 +20,10 @@ func TestRedisLease(t *testing.T) {
 // start starts a Redis of its own and returns a client and its end.
 func start() (*redis.Client, func()) {
 	GinkgoHelper()
-	program, err := exec.LookPath("redis-server")
-	Expect(err).NotTo(HaveOccurred(), "make deps says what is missing")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	Expect(err).NotTo(HaveOccurred())
-	port := l.Addr().(*net.TCPAddr).Port
-	Expect(l.Close()).To(Succeed())
-	cmd := exec.Command(program, "--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--dir", GinkgoT().TempDir())
-	Expect(cmd.Start()).To(Succeed())
-	stop := func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
-	DeferCleanup(stop)
-	client := redis.NewClient(&redis.Options{Addr: fmt.Sprint("127.0.0.1:", port), MaxRetries: -1, DialTimeout: time.Second})
+	server := wire.StartRedis(GinkgoTB())
+	client := redis.NewClient(&redis.Options{Addr: server.Addr, MaxRetries: -1, DialTimeout: time.Second})
 	DeferCleanup(client.Close)
-	Eventually(func() error { return client.Ping(context.Background()).Err() }, "20s", "20ms").Should(Succeed())
-	return client, stop
+	return client, server.Kill
 }
 
 var _ = Describe("the lease in Redis", func() {

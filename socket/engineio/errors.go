@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 )
 
@@ -23,6 +24,9 @@ func (c errorCode) String() string {
 		"Bad request", "Forbidden", "Unsupported protocol version",
 	}[c]
 }
+
+// ErrUnavailable marks an error of AllowRequest as temporary.
+var ErrUnavailable = errors.New("try again, or another server")
 
 // writeError answers 400 with the code and its text, as Node does.
 func writeError(w http.ResponseWriter, code errorCode) {

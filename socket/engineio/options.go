@@ -58,6 +58,8 @@ type Options struct {
 	Cookie *http.Cookie
 	// AllowRequest may refuse a handshake: the text of its error is answered
 	// with status 403. Nil: everyone may come in.
+	// An error that wraps ErrUnavailable is answered with 503, for balancers to
+	// ask another server.
 	AllowRequest func(*http.Request) error
 	// AllowOrigin decides who may read answers. Nil: "*" for everyone.
 	AllowOrigin Origins

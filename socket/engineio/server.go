@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -137,9 +138,21 @@ func (srv *Server) serveHandshake(w http.ResponseWriter, r *http.Request, a ask)
 		writeError(w, codeBadProtocol)
 		return
 	}
+	srv.mu.Lock()
+	draining := srv.draining
+	srv.mu.Unlock()
+	if draining {
+		w.Header().Set("Connection", "close")
+		writeRefusal(w, http.StatusServiceUnavailable, codeForbidden, "The server is stopping")
+		return
+	}
 	if srv.opts.AllowRequest != nil {
 		if err := srv.opts.AllowRequest(r); err != nil {
-			writeRefusal(w, http.StatusForbidden, codeForbidden, err.Error())
+			status := http.StatusForbidden
+			if errors.Is(err, ErrUnavailable) {
+				status = http.StatusServiceUnavailable
+			}
+			writeRefusal(w, status, codeForbidden, err.Error())
 			return
 		}
 	}

@@ -5,13 +5,16 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	goredis "github.com/redis/go-redis/v9"
 	"github.com/sirupsen/logrus"
+	"go.uber.org/goleak"
 
 	"github.com/devops-insights/devops-insights/socket/redisadapter"
 	"github.com/devops-insights/devops-insights/socket/socketio"
@@ -22,6 +25,8 @@ import (
 func TestCluster(t *testing.T) {
 	RegisterFailHandler(Fail)
 	RunSpecs(t, "Cluster")
+	http.DefaultClient.CloseIdleConnections()
+	goleak.VerifyNone(t, goleak.IgnoreAnyFunction("github.com/onsi/ginkgo/v2/internal/interrupt_handler.(*InterruptHandler).registerForInterrupts.func2"))
 }
 
 // server is one of ours with one client.
@@ -203,6 +208,24 @@ var _ = Describe("servers of ours", func() {
 			Expect(a.all.Emit("three")).To(Succeed())
 			return b.client.Next().Frame
 		}, "20s").Should(Equal(`42["three"]`))
+	})
+
+	It("notice a Redis that says nothing any more, without a closed connection", func() {
+		redis := wire.StartRedis(GinkgoTB())
+		proxy := redis.Through(GinkgoTB())
+		a := start(redis)
+		b := start(redis, func(o *redisadapter.Options) {
+			client := goredis.NewClient(&goredis.Options{Addr: proxy.URI(redis.Addr)})
+			DeferCleanup(client.Close)
+			o.Client = client
+		})
+		Expect(a.all.Emit("one")).To(Succeed())
+		Expect(b.client.Next().Frame).To(Equal(`42["one"]`))
+		proxy.Silence()
+		Expect(a.all.Emit("lost")).To(Succeed())
+		Eventually(b.gaps, "30s").Should(Receive(), "its clients can be brought up to date")
+		Expect(a.all.Emit("two")).To(Succeed())
+		Expect(b.client.Next().Frame).To(Equal(`42["two"]`))
 	})
 
 	It("bound what waits for a Redis that is away, and count what is lost", func() {

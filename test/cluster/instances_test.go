@@ -3,6 +3,7 @@ package cluster
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -115,6 +116,35 @@ var _ = DescribeTable("three instances tell every dashboard each change once, al
 	Entry("where the database has change streams", func() *wire.Server { return wire.Start(GinkgoTB()) }),
 	Entry("where it has none", func() *wire.Server { return wire.FerretDB(GinkgoTB()) }),
 )
+
+var _ = It("sends its dashboards away one after another, when the balancer has had time to see it", func(ctx SpecContext) {
+	s := kit.Start(GinkgoTB(), func(o *app.Options) {
+		o.Config.DrainDelay, o.Config.DrainSpread = time.Second, 100*time.Millisecond
+	})
+	var all []*kit.Client
+	for range 20 {
+		all = append(all, watch(s, "eu-west"))
+	}
+	ready := func() int {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/readyz", http.NoBody)
+		Expect(err).NotTo(HaveOccurred())
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return 0
+		}
+		defer func() { _ = resp.Body.Close() }()
+		return resp.StatusCode
+	}
+	Expect(ready()).To(Equal(http.StatusOK))
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Stop() }()
+	Eventually(ready, "10s", "1ms").Should(Equal(http.StatusServiceUnavailable))
+	Expect(all[0].Sync()).NotTo(ContainElement(HaveField("Frame", "41")), "it is served still")
+	Eventually(stopped, "10s").Should(Receive(BeNil()))
+	for _, c := range all {
+		Eventually(c.Events, "5s").Should(BeClosed())
+	}
+})
 
 var _ = Describe("an instance beside Node instances", func() {
 	It("passes on what they announce once, however often they do", func() {

@@ -18,7 +18,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/onsi/gomega/gexec"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/devops-insights/devops-insights/app"
 	"github.com/devops-insights/devops-insights/store"
@@ -146,7 +145,7 @@ var _ = Describe("on MongoDB", func() {
 		}()
 		url := fmt.Sprint("http://127.0.0.1:", c.Port)
 		Eventually(func() []int { return []int{get(url + "/livez"), get(url + "/readyz")} }, "20s").Should(Equal([]int{200, 503}))
-		Expect(get(url + "/socket.io/?EIO=4&transport=polling")).To(Equal(403))
+		Expect(get(url + "/socket.io/?EIO=4&transport=polling")).To(Equal(503))
 		cancel()
 		Eventually(over, "20s").Should(Receive(MatchError(context.Canceled)))
 	})
@@ -328,25 +327,19 @@ var _ = It("takes over what the Node backend has stored: the same answers by byt
 
 var _ = It("does not poll while a Node instance has the lease in Redis, and polls when it has gone", func(ctx SpecContext) {
 	uri := wire.Start(GinkgoTB()).Database("redis")
-	program, err := exec.LookPath("redis-server")
-	Expect(err).NotTo(HaveOccurred(), "make deps says what is missing")
-	port := freePort()
-	cmd := exec.Command(program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", GinkgoT().TempDir())
-	Expect(cmd.Start()).To(Succeed())
-	DeferCleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:" + port})
+	server := wire.StartRedis(GinkgoTB())
+	client := server.Client()
 	DeferCleanup(client.Close)
-	Eventually(func() error { return client.Ping(ctx).Err() }, "20s", "20ms").Should(Succeed())
 	const key = "devops-insights:poller:leader:acme"
 	Expect(client.Set(ctx, key, "node:1:abc", time.Minute).Err()).To(Succeed())
-	server := kit.Start(GinkgoTB(), func(o *app.Options) {
-		o.Config.DatabaseURL, o.Config.RedisHost, o.Config.PollLease = uri, "redis://127.0.0.1:"+port, 3*time.Second
+	instance := kit.Start(GinkgoTB(), func(o *app.Options) {
+		o.Config.DatabaseURL, o.Config.RedisHost, o.Config.PollLease = uri, server.URL(), 3*time.Second
 	})
-	Consistently(func() int { return server.Upstream.Polls("eu-west") }, "700ms").Should(BeZero())
+	Consistently(func() int { return instance.Upstream.Polls("eu-west") }, "700ms").Should(BeZero())
 	Expect(client.Del(ctx, key).Err()).To(Succeed())
-	Eventually(func() int { return server.Upstream.Polls("eu-west") }, "20s").Should(BeNumerically(">", 2))
+	Eventually(func() int { return instance.Upstream.Polls("eu-west") }, "20s").Should(BeNumerically(">", 2))
 	Expect(client.Get(ctx, key).Val()).NotTo(BeEmpty())
-	Expect(server.Stop()).To(Succeed())
+	Expect(instance.Stop()).To(Succeed())
 	Expect(client.Exists(ctx, key).Val()).To(BeZero(), "a shutdown gives it back at once")
 })
 

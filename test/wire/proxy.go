@@ -35,11 +35,22 @@ func (l *line) silent() bool {
 // Through starts a proxy in front of the server.
 func (s *Server) Through(tb TB) *Proxy {
 	tb.Helper()
+	return through(tb, "127.0.0.1:"+s.port)
+}
+
+// Through starts a proxy in front of the server.
+func (r *Redis) Through(tb TB) *Proxy {
+	tb.Helper()
+	return through(tb, r.Addr)
+}
+
+func through(tb TB, target string) *Proxy {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatalf("the proxy cannot listen: %v", err)
 	}
-	p := &Proxy{target: "127.0.0.1:" + s.port, listener: l, conns: make(map[net.Conn]*line)}
+	p := &Proxy{target: target, listener: l, conns: make(map[net.Conn]*line)}
 	p.work.Go(p.accept)
 	tb.Cleanup(func() {
 		_ = l.Close()
