@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/devops-insights/devops-insights/poller"
-	"github.com/devops-insights/devops-insights/poller/redislease"
 	"github.com/devops-insights/devops-insights/socket/engineio"
 	"github.com/devops-insights/devops-insights/store"
 	"github.com/devops-insights/devops-insights/store/boltstore"
@@ -89,29 +88,6 @@ func (a *App) lead(p *poller.Poller) func(context.Context) error {
 	return func(ctx context.Context) error {
 		return poller.Lead(ctx, a.lease(), a.opts.Config.PollLease/6, a.log, p.Run)
 	}
-}
-
-// lease is in Redis where there is one, as in the Node backend, and in the
-// database where there is none or it is away.
-func (a *App) lease() poller.Lease {
-	c := a.opts.Config
-	own := lease{a.mongo.Load().Lease(c.API(), poller.Holder(), c.PollLease)}
-	if a.redis == nil {
-		return own
-	}
-	return &twoLeases{first: redislease.New(a.redis, c.API(), c.PollLease), second: own}
-}
-
-// lease is the database's lease as the poller asks for it.
-type lease struct{ *mongostore.Lease }
-
-// Acquire implements poller.Lease.
-func (l lease) Acquire(ctx context.Context) (time.Duration, error) {
-	length, held, err := l.Lease.Acquire(ctx)
-	if held {
-		return 0, poller.ErrHeld
-	}
-	return length, err
 }
 
 // storeInfo is what /api/v1/info says of the store.

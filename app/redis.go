@@ -2,17 +2,14 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/devops-insights/devops-insights/poller"
 	"github.com/devops-insights/devops-insights/socket"
 	"github.com/devops-insights/devops-insights/socket/redisadapter"
-	"github.com/devops-insights/devops-insights/store/cache"
 )
 
 // redisTimeout bounds the first contact.
@@ -120,94 +117,6 @@ func (a *App) joinCluster(ctx context.Context, hub *socket.Hub) {
 			}
 		}
 	})
-}
-
-// openCache answers the dashboards' questions from memory: for long where
-// every change is noted here, for a moment where other instances make some.
-func (a *App) openCache() {
-	a.cache = cache.New(cache.Options{
-		Reader: a.store,
-		MaxAge: func() time.Duration {
-			if a.everyoneHears() {
-				return 30 * time.Second
-			}
-			return time.Second
-		},
-		Shared: a.shared(),
-	})
-}
-
-func (a *App) shared() cache.Shared {
-	if a.redis == nil {
-		return nil
-	}
-	return sharedValues{a.redis}
-}
-
-// sharedValues lets instances whose values have become old ask the database
-// once. The values live for a second; a Redis that is slow is done without.
-type sharedValues struct{ client redis.UniversalClient }
-
-const sharedTimeout = 200 * time.Millisecond
-
-func sharedKey(api string) string { return "devops-insights:latest:" + api }
-
-// Get implements cache.Shared.
-func (s sharedValues) Get(ctx context.Context, api string) []byte {
-	ctx, cancel := context.WithTimeout(ctx, sharedTimeout)
-	defer cancel()
-	b, err := s.client.Get(ctx, sharedKey(api)).Bytes()
-	if err != nil {
-		return nil
-	}
-	return b
-}
-
-// Put implements cache.Shared.
-func (s sharedValues) Put(ctx context.Context, api string, b []byte) {
-	ctx, cancel := context.WithTimeout(ctx, sharedTimeout)
-	defer cancel()
-	_ = s.client.Set(ctx, sharedKey(api), b, time.Second).Err() // the next instance asks the database
-}
-
-// twoLeases holds the first lease, and the second where the first cannot be
-// told: Redis that is away must not stop the polling.
-type twoLeases struct {
-	first, second poller.Lease
-	onSecond      bool
-}
-
-// Acquire implements poller.Lease.
-func (t *twoLeases) Acquire(ctx context.Context) (time.Duration, error) {
-	asking, cancel := context.WithTimeout(ctx, redisTimeout)
-	length, err := t.first.Acquire(asking)
-	cancel()
-	switch {
-	case err == nil || errors.Is(err, poller.ErrHeld):
-		if t.onSecond {
-			t.onSecond = false
-			if err := t.second.Release(ctx); err != nil {
-				return length, nil // it ends by itself
-			}
-		}
-		return length, err
-	case ctx.Err() != nil:
-		return 0, err
-	}
-	length, second := t.second.Acquire(ctx)
-	t.onSecond = t.onSecond || second == nil
-	if second != nil && !errors.Is(second, poller.ErrHeld) {
-		return 0, errors.Join(err, second)
-	}
-	return length, second
-}
-
-// Release implements poller.Lease.
-func (t *twoLeases) Release(ctx context.Context) error {
-	if t.onSecond {
-		return t.second.Release(ctx)
-	}
-	return t.first.Release(ctx)
 }
 
 // clusterInfo is what /api/v1/info says of the other instances.

@@ -34,25 +34,44 @@ func (a *App) supervisedByPM2(channel *os.File) error {
 	if _, err := channel.WriteString("\"ready\"\n"); err != nil {
 		return err
 	}
-	a.background("figures for PM2", func(ctx context.Context) error {
-		for tick := time.NewTicker(gaugePeriod); ; {
+	a.report("PM2", func(ctx context.Context) error {
+		return every(ctx, gaugePeriod, func() error {
 			line, err := json.Marshal(map[string]any{"type": "axm:monitor", "data": a.gauges()})
 			if err != nil {
 				return err
 			}
-			if _, err := channel.Write(append(line, '\n')); err != nil {
-				a.log.WithError(err).Warn("PM2 does not take figures any more")
-				return nil
-			}
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				tick.Stop()
-				return nil
-			}
-		}
+			_, err = channel.Write(append(line, '\n'))
+			return err
+		})
 	})
 	return nil
+}
+
+// report runs until its end, which the log is told of: a supervisor that does
+// not listen is no reason to stop.
+func (a *App) report(to string, run func(context.Context) error) {
+	a.background("reports to "+to, func(ctx context.Context) error {
+		if err := run(ctx); err != nil && ctx.Err() == nil {
+			a.log.WithError(err).Warnf("%s is not told any more how the server is doing", to)
+		}
+		return nil
+	})
+}
+
+// every calls f now and then once in a period, until ctx ends or f fails.
+func every(ctx context.Context, period time.Duration, f func() error) error {
+	tick := time.NewTicker(period)
+	defer tick.Stop()
+	for {
+		if err := f(); err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // gauges are the figures that PM2 shows.
@@ -91,20 +110,13 @@ func (a *App) supervisedBySystemd(path, watchdog string) error {
 	if err != nil || period <= 0 {
 		return nil
 	}
-	a.background("watchdog", func(ctx context.Context) error {
-		for tick := time.NewTicker(time.Duration(period) * time.Microsecond / 3); ; {
-			if a.answers(ctx) {
-				if err := tell("WATCHDOG=1"); err != nil {
-					a.log.WithError(err).Warn("systemd does not hear the watchdog")
-				}
-			}
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				tick.Stop()
+	a.report("systemd", func(ctx context.Context) error {
+		return every(ctx, time.Duration(period)*time.Microsecond/3, func() error {
+			if !a.answers(ctx) {
 				return nil
 			}
-		}
+			return tell("WATCHDOG=1")
+		})
 	})
 	return nil
 }

@@ -24,6 +24,7 @@ import (
 
 func TestCluster(t *testing.T) {
 	RegisterFailHandler(Fail)
+	SetDefaultEventuallyTimeout(15 * time.Second) // several processes on a busy machine
 	RunSpecs(t, "Cluster")
 	http.DefaultClient.CloseIdleConnections()
 	goleak.VerifyNone(t, goleak.IgnoreAnyFunction("github.com/onsi/ginkgo/v2/internal/interrupt_handler.(*InterruptHandler).registerForInterrupts.func2"))

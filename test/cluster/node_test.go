@@ -33,27 +33,34 @@ type command struct {
 	Close  bool     `json:"close,omitempty"`
 }
 
-func startNode(redis string, mode ...string) *node {
+// listen starts a Node program and returns what it says.
+func listen(cmd *exec.Cmd) chan line {
 	GinkgoHelper()
-	cmd := exec.Command("node", append([]string{"cluster.mjs", redis}, mode...)...)
 	cmd.Dir = "../js"
 	cmd.Stderr = GinkgoWriter
-	in, err := cmd.StdinPipe()
-	Expect(err).NotTo(HaveOccurred())
 	out, err := cmd.StdoutPipe()
 	Expect(err).NotTo(HaveOccurred())
 	Expect(cmd.Start()).To(Succeed(), "Node.js is needed: make deps says what is missing")
-	n := &node{in: in, lines: make(chan line, 10_000)}
+	lines := make(chan line, 10_000)
 	go func() {
-		defer close(n.lines)
+		defer close(lines)
 		for s := bufio.NewScanner(out); s.Scan(); {
 			var l line
 			if json.Unmarshal(s.Bytes(), &l) == nil {
-				n.lines <- l
+				lines <- l
 			}
 		}
 	}()
 	DeferCleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	return lines
+}
+
+func startNode(redis string, mode ...string) *node {
+	GinkgoHelper()
+	cmd := exec.Command("node", append([]string{"cluster.mjs", redis}, mode...)...)
+	in, err := cmd.StdinPipe()
+	Expect(err).NotTo(HaveOccurred())
+	n := &node{in: in, lines: listen(cmd)}
 	Expect(json.Unmarshal(n.next("ready"), &n.client)).To(Succeed())
 	return n
 }

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -84,24 +83,7 @@ type dashboard struct {
 
 func open(url, transports, region, from string) *dashboard {
 	GinkgoHelper()
-	cmd := exec.Command("node", "dashboard.mjs", url, transports, region, from)
-	cmd.Dir = "../js"
-	cmd.Stderr = GinkgoWriter
-	out, err := cmd.StdoutPipe()
-	Expect(err).NotTo(HaveOccurred())
-	Expect(cmd.Start()).To(Succeed())
-	d := &dashboard{lines: make(chan line, 10_000), last: -1}
-	go func() {
-		defer close(d.lines)
-		for s := bufio.NewScanner(out); s.Scan(); {
-			var l line
-			if json.Unmarshal(s.Bytes(), &l) == nil {
-				d.lines <- l
-			}
-		}
-	}()
-	DeferCleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	return d
+	return &dashboard{lines: listen(exec.Command("node", "dashboard.mjs", url, transports, region, from)), last: -1}
 }
 
 // subscribed waits for the answer to what the dashboard asks behind its
