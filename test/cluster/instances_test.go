@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -83,9 +84,17 @@ var _ = DescribeTable("three instances tell every dashboard each change once, al
 		Expect(d.Sync()).To(BeEmpty(), "each change once")
 	}
 
+	By("filling Redis")
+	client := redis.Client()
+	defer func() { _ = client.Close() }()
+	Expect(client.ConfigSet(context.Background(), "maxmemory", "1").Err()).To(Succeed())
+	Expect(client.Set(context.Background(), "more", "", 0).Err()).To(MatchError(ContainSubstring("OOM")))
+	everyone(6)
+	everyone(7)
+
 	By("killing Redis")
 	redis.Kill()
-	up.Set("eu-west", `{"n":6}`)
+	up.Set("eu-west", `{"n":8}`)
 	// Who polls finds the lease in the database; its own dashboards hear of it.
 	Eventually(func() int {
 		most := 0
@@ -99,14 +108,14 @@ var _ = DescribeTable("three instances tell every dashboard each change once, al
 			most = max(most, last[i])
 		}
 		return most
-	}, "30s", "50ms").Should(Equal(6))
+	}, "30s", "50ms").Should(Equal(8))
 
 	By("starting it again")
 	redis.Start()
 	for i, d := range dashboards {
-		current(d, &last[i], 6)
+		current(d, &last[i], 8)
 	}
-	for n := 7; n <= 10; n++ {
+	for n := 9; n <= 12; n++ {
 		everyone(n)
 	}
 	for _, d := range dashboards {
