@@ -61,7 +61,7 @@ var _ = It("runs as three instances under PM2, and a reload leaves every dashboa
 		defer cancel()
 		cmd := exec.CommandContext(ctx, tool, args...)
 		cmd.Dir = home
-		cmd.Env = append(os.Environ(), "PM2_HOME="+home, "INSTANCES=3", fmt.Sprint("SERVER_PORT=", port), "SERVER_HOST=127.0.0.1",
+		cmd.Env = append(os.Environ(), "PM2_HOME="+home, "PM2_CONCURRENT_ACTIONS=1", "INSTANCES=3", fmt.Sprint("SERVER_PORT=", port), "SERVER_HOST=127.0.0.1",
 			"DATABASE_URL="+database, "REDIS_HOST="+redis.URL(), "REDIS_REQUIRED=true", "EXTERNAL_API_NAME=acme",
 			"UPSTREAM_URL="+up.Template(), "POLL_INTERVAL=100ms", "POLL_LEASE=2s")
 		out, err := cmd.CombinedOutput()
@@ -82,7 +82,7 @@ var _ = It("runs as three instances under PM2, and a reload leaves every dashboa
 	for _, d := range dashboards {
 		d.subscribed()
 	}
-	pids := func() string { return pm2("pid", "devops-insights") }
+	pids := func() string { return pm2("pid") }
 	before := pids()
 	reloaded := make(chan struct{})
 	go func() {
@@ -105,4 +105,5 @@ var _ = It("runs as three instances under PM2, and a reload leaves every dashboa
 	}
 	Expect(pids()).NotTo(Equal(before))
 	Expect(strings.Fields(pids())).To(HaveLen(3))
+
 })
