@@ -49,9 +49,7 @@ func (t *twoLeases) Acquire(ctx context.Context) (time.Duration, error) {
 	case err == nil || errors.Is(err, poller.ErrHeld):
 		if t.onSecond {
 			t.onSecond = false
-			if err := t.second.Release(ctx); err != nil {
-				return length, nil // it ends by itself
-			}
+			_ = t.second.Release(ctx) // where that fails, it ends by itself
 		}
 		return length, err
 	case ctx.Err() != nil:
