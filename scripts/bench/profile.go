@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+// profile is one load.
+type profile struct {
+	name        string
+	connections int
+	size        int     // bytes of a value
+	rate        float64 // changes a second, all regions together
+	polling     bool
+	deflate     bool // the dashboards offer compression
+}
+
+// interval is the time between two polls of a region.
+func (p profile) interval() time.Duration {
+	return (time.Duration(float64(len(regions())) / p.rate * float64(time.Second))).Round(time.Millisecond)
+}
+
+// profiles are the loads in the order in which they are run.
+func profiles() []profile {
+	const kb = 1 << 10
+	return []profile{
+		{name: "1000-4k", connections: 1000, size: 4 * kb, rate: 20},
+		{name: "5000-4k", connections: 5000, size: 4 * kb, rate: 4},
+		{name: "10000-4k", connections: 10_000, size: 4 * kb, rate: 2},
+		{name: "1000-256", connections: 1000, size: 256, rate: 30},
+		{name: "1000-64k", connections: 1000, size: 64 * kb, rate: 3},
+		{name: "1000-4k-polling", connections: 1000, size: 4 * kb, rate: 3, polling: true},
+		{name: "1000-4k-deflate", connections: 1000, size: 4 * kb, rate: 20, deflate: true},
+	}
+}
+
+func (p profile) describe() string {
+	transport := "websocket"
+	switch {
+	case p.polling:
+		transport = "long-polling"
+	case p.deflate:
+		transport = "websocket, permessage-deflate offered"
+	}
+	return fmt.Sprintf("%d dashboards, values of %d bytes, %g changes a second, %s", p.connections, p.size, p.rate, transport)
+}
