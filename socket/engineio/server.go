@@ -24,7 +24,8 @@ type Server struct {
 	addresses *addresses
 	counters  *counters
 	zippers   sync.Pool      // of *gzip.Writer, for polls
-	work      sync.WaitGroup // flushers and upgrade watchers
+	work      sync.WaitGroup // flushers, readers and upgrade watchers
+	parking   parking        // of connections that have nothing to say
 	requests  sync.WaitGroup
 
 	mu       sync.Mutex
@@ -46,7 +47,7 @@ func NewServer(opts Options) *Server {
 			// Frames are written by the session, the buffer serves only the
 			// handshake; origins are judged by the CORS answer, as in Node.
 			WriteBufferPool:   &sync.Pool{},
-			ReadBufferSize:    1024,
+			ReadBufferSize:    0, // that of the hijacker
 			WriteBufferSize:   1024,
 			EnableCompression: opts.PerMessageDeflate > 0,
 			CheckOrigin:       func(*http.Request) bool { return true },
@@ -298,6 +299,7 @@ func (srv *Server) Close(ctx context.Context) error {
 	go func() {
 		srv.requests.Wait()
 		srv.work.Wait()
+		srv.parking.close()
 		close(finished)
 	}()
 	select {

@@ -33,12 +33,24 @@ var ErrSlow = errors.New("the client does not read: its backlog is full")
 // Session is one client, over whichever transport it uses at the moment.
 // Its methods may be called from any goroutine.
 type Session struct {
+	// What a broadcast needs of each receiver stands together in front: it goes
+	// from session to session, and every further line of memory is a wait.
+	mu      sync.Mutex
+	direct  bool // frames may be written to fd: ws is open and keeps up
+	deflate bool // the client takes compressed messages
+	base64  bool
+	closed  bool
+	left    bool // the client closed it: a waiting poll hears noop, not close
+	lingers bool // closed, and still to deliver what was sent before
+	fd      int
+	server  *Server
+	ws      *wsConn
+	poll    chan struct{} // not nil while a poll waits; closed to release it
+
+	protocol int
 	id       string
-	server   *Server
 	request  *http.Request
 	remote   netip.Addr
-	protocol int
-	base64   bool
 
 	onOpen    func()
 	onMessage func(data []byte, binary bool)
@@ -47,15 +59,9 @@ type Session struct {
 	deliver sync.Mutex // one message at a time, whatever the transport
 	posting sync.Mutex // held while a POST is handled; a second one is an error
 
-	mu       sync.Mutex
-	closed   bool
-	left     bool // the client closed it: a waiting poll hears noop, not close
-	lingers  bool // closed, and still to deliver what was sent before
 	queue    backlog
-	ws       *wsConn
 	upgrade  upgradeState
-	poll     chan struct{} // not nil while a poll waits; closed to release it
-	noop     bool          // the poll in question gets a noop
+	noop     bool // the poll in question gets a noop
 	timer    *time.Timer
 	awaiting bool // a ping was sent and its pong has not come
 	extended bool // the wait for the pong was prolonged once
@@ -150,31 +156,50 @@ func (s *Session) sendLocked(messages []*Message) error {
 		return ErrClosed
 	}
 	for _, m := range messages {
-		if s.ws != nil && !s.ws.busy {
-			rest, err := s.ws.try(s.frame(m, s.ws))
-			if err != nil {
-				return err
-			}
-			if len(rest) > 0 {
-				s.ws.rest, s.ws.busy = rest, true
-				s.server.work.Go(s.flush)
+		if !s.direct {
+			if !s.queue.push(m) {
+				return ErrSlow
 			}
 			continue
 		}
-		if !s.queue.push(m) {
-			return ErrSlow
+		frame := s.frame(m)
+		n, err := writeNow(s.fd, frame)
+		if err != nil {
+			return err
 		}
+		if n < len(frame) {
+			s.ws.rest = frame[n:]
+			s.queueUp()
+		}
+	}
+	if s.ws != nil && !s.direct && !s.ws.busy {
+		s.queueUp()
 	}
 	s.release(false)
 	return nil
 }
 
+// attach makes the websocket the session's transport; the caller holds the
+// lock. Where the system cannot write without waiting, everything goes through
+// the flusher.
+func (s *Session) attach(w *wsConn) {
+	s.ws, s.fd, s.deflate = w, w.fd, w.deflate
+	s.direct = canWriteNow && w.fd >= 0
+}
+
+// queueUp leaves the writing to a flusher until nothing waits any more; the
+// caller holds the lock.
+func (s *Session) queueUp() {
+	s.direct, s.ws.busy = false, true
+	s.server.work.Go(s.flush)
+}
+
 // frame returns the message as this session's websocket carries it.
-func (s *Session) frame(m *Message, ws *wsConn) []byte {
+func (s *Session) frame(m *Message) []byte {
 	if s.protocol == 3 {
 		return m.frame3(s.base64)
 	}
-	if ws.deflate {
+	if s.deflate {
 		return m.deflated(s.server.opts.PerMessageDeflate)
 	}
 	return m.wire()
@@ -200,13 +225,14 @@ func (s *Session) flush() {
 			m := s.queue.pop()
 			if m == nil {
 				s.ws.busy = false
+				s.direct = canWriteNow && s.fd >= 0 && !s.closed
 				if s.closed {
 					s.ws.finish()
 				}
 				s.mu.Unlock()
 				return
 			}
-			next = s.frame(m, s.ws)
+			next = s.frame(m)
 		}
 		s.mu.Unlock()
 		if err := s.ws.write(next); err != nil {
@@ -234,7 +260,7 @@ func (s *Session) end(reason Reason, code uint16, deliver bool) {
 		s.mu.Unlock()
 		return
 	}
-	s.closed = true
+	s.closed, s.direct = true, false
 	if s.timer != nil {
 		s.timer.Stop()
 	}
@@ -261,10 +287,8 @@ func (s *Session) end(reason Reason, code uint16, deliver bool) {
 
 // receive handles one packet of the client and reports whether to go on.
 func (s *Session) receive(p packet) bool {
-	select {
-	case <-s.done:
+	if s.ended() {
 		return false
-	default:
 	}
 	s.heard(p.kind)
 	switch p.kind {

@@ -49,7 +49,7 @@ func (srv *Server) upgrade(s *Session, w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_ = c.SetReadDeadline(time.Time{})
-	s.readLoop(c)
+	s.startReading()
 }
 
 // closeWhenDone closes the connection when the session ends before the switch
@@ -102,10 +102,9 @@ func (s *Session) probe(c *wsConn) bool {
 		s.server.forget(s)
 	}
 	s.upgrade = upgradeNone
-	s.ws = c
+	s.attach(c)
 	s.release(false)
-	c.busy = true
-	s.server.work.Go(s.flush)
+	s.queueUp() // what waited for a poll goes first
 	return true
 }
 

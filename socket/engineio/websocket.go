@@ -1,9 +1,11 @@
 package engineio
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"syscall"
 	"time"
@@ -26,29 +28,33 @@ const (
 // when it takes them. The session's lock guards busy, rest and last.
 type wsConn struct {
 	*websocket.Conn
-	raw     syscall.RawConn // nil where the socket cannot be written without blocking
-	deflate bool            // the client takes compressed messages
-	busy    bool            // a flusher is writing
-	rest    []byte          // the part of a frame that did not fit
-	last    []byte          // the close frame that the flusher sends at the end
+	in      *bufio.Reader // the library's
+	fd      int           // -1 where the socket cannot be written without waiting
+	place   place         // in the parking
+	deflate bool          // the client takes compressed messages
+	busy    bool          // a flusher is writing
+	rest    []byte        // the part of a frame that did not fit
+	last    []byte        // the close frame that the flusher sends at the end
 }
 
-func newWSConn(c *websocket.Conn) *wsConn {
-	w := &wsConn{Conn: c}
+func newWSConn(c *websocket.Conn, in *bufio.Reader) *wsConn {
+	w := &wsConn{Conn: c, in: in, fd: -1}
 	if sc, ok := c.NetConn().(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
-			w.raw = raw
+			_ = raw.Control(func(fd uintptr) { w.fd = int(fd) })
 		}
 	}
 	return w
 }
 
-// try writes as much of the frame as the socket takes now and returns the rest.
+// try writes as much of the frame as the socket takes now and returns the
+// rest. It is called before the connection is closed, never after: the file
+// descriptor belongs to another one then.
 func (w *wsConn) try(frame []byte) ([]byte, error) {
-	if w.raw == nil {
+	if !canWriteNow || w.fd < 0 {
 		return frame, nil
 	}
-	n, err := tryWrite(w.raw, frame)
+	n, err := writeNow(w.fd, frame)
 	return frame[n:], err
 }
 
@@ -57,7 +63,11 @@ func (w *wsConn) write(frame []byte) error {
 	return err
 }
 
-func (w *wsConn) cut() { _ = w.NetConn().Close() }
+// cut closes the connection. The session has ended before.
+func (w *wsConn) cut() {
+	w.place.leave()
+	_ = w.NetConn().Close()
+}
 
 // close says goodbye with a close frame, after the queue where deliver is
 // true, and closes our half of the connection; the reader then closes the
@@ -94,6 +104,7 @@ func (w *wsConn) finish() {
 // halfClose lets the client read everything to the end: to close both halves
 // while bytes of the client are unread would reset the connection.
 func (w *wsConn) halfClose() {
+	defer w.place.leave()
 	_ = w.NetConn().SetReadDeadline(time.Now().Add(closePatience))
 	if half, ok := w.NetConn().(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
@@ -150,21 +161,33 @@ func parsed(p packet, err error) (packet, error) {
 	return p, nil
 }
 
-// readLoop hands the client's packets to the session until the connection or
-// the session ends.
-func (s *Session) readLoop(w *wsConn) {
+// startReading reads the session's websocket until it ends, beside the request
+// that brought it: what the request needed is free then.
+func (s *Session) startReading() {
+	w := s.ws
 	w.SetPingHandler(func(data string) error {
 		_ = s.Send(rawFrame(opPong, []byte(data)))
 		return nil
 	})
 	w.SetCloseHandler(func(int, string) error { return nil })
-	for {
+	s.server.work.Add(1)
+	if !s.server.parking.enter(s) {
+		go s.readOn()
+	}
+}
+
+// readOn hands the client's packets to the session until the connection or the
+// session ends, or the client has nothing more to say for now.
+func (s *Session) readOn() {
+	w := s.ws
+	for !s.ended() {
 		p, err := w.next(s)
 		if err != nil {
 			reason, code := s.readFailure(err)
 			s.end(reason, code, false)
 			if reason == ReasonTransportClose {
 				w.cut() // nothing more comes, or nothing came in time
+				s.server.work.Done()
 				return
 			}
 			break
@@ -172,8 +195,21 @@ func (s *Session) readLoop(w *wsConn) {
 		if !s.receive(p) {
 			break
 		}
+		if s.server.parking.enter(s) {
+			return
+		}
 	}
 	w.hangUp()
+	s.server.work.Done()
+}
+
+func (s *Session) ended() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // readFailure tells an orderly or lost connection from a broken protocol.
@@ -192,13 +228,35 @@ func (s *Session) readFailure(err error) (Reason, uint16) {
 	return ReasonTransportClose, closeNormal
 }
 
+// readBuffer is the size in bytes of a connection's read buffer: dashboards
+// send short packets, and what is longer is read past it.
+const readBuffer = 512
+
+// hijacker gives the library a smaller read buffer than the HTTP server's, and
+// us a look at it.
+type hijacker struct {
+	http.ResponseWriter
+	in *bufio.Reader
+}
+
+func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	c, buffers, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err == nil && buffers.Reader.Buffered() == 0 { // else the library refuses
+		h.in = bufio.NewReaderSize(c, readBuffer)
+		buffers.Reader = h.in
+	}
+	return c, buffers, err
+}
+
 func (srv *Server) acceptWebsocket(w http.ResponseWriter, r *http.Request, header http.Header) (*wsConn, bool) {
-	c, err := srv.upgrader.Upgrade(w, r, header)
+	h := &hijacker{ResponseWriter: w}
+	c, err := srv.upgrader.Upgrade(h, r, header)
 	if err != nil {
 		return nil, false
 	}
 	c.SetReadLimit(srv.opts.MaxPayload)
-	ws := newWSConn(c)
+	ws := newWSConn(c, h.in)
+	srv.parking.admit(&ws.place)
 	ws.deflate = srv.opts.PerMessageDeflate > 0 && offersDeflate(r)
 	return ws, true
 }
@@ -209,9 +267,9 @@ func (srv *Server) openWebsocket(s *Session, w http.ResponseWriter, r *http.Requ
 		srv.addresses.leave(s.remote)
 		return
 	}
-	s.ws = c
+	s.attach(c)
 	if srv.start(s) {
-		s.readLoop(c)
+		s.startReading()
 		return
 	}
 	c.hangUp()

@@ -2,7 +2,8 @@
 
 package engineio
 
-import "syscall"
+// canWriteNow says whether writeNow works on this system: here every frame
+// goes through the flusher.
+const canWriteNow = false
 
-// tryWrite writes nothing: on this system every frame goes through the flusher.
-func tryWrite(syscall.RawConn, []byte) (int, error) { return 0, nil }
+func writeNow(int, []byte) (int, error) { return 0, nil }

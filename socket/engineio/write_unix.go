@@ -8,31 +8,25 @@ import (
 	"syscall"
 )
 
-// tryWrite writes what the socket's buffer takes without waiting.
-func tryWrite(raw syscall.RawConn, b []byte) (n int, err error) {
-	werr := raw.Write(func(fd uintptr) bool {
-		for n < len(b) {
-			var k int
-			k, err = syscall.Write(int(fd), b[n:])
-			switch {
-			case k > 0:
-				n += k
-			case errors.Is(err, syscall.EINTR):
-			case errors.Is(err, syscall.EAGAIN):
-				err = nil
-				return true
-			case err != nil:
-				return true
-			default:
-				err = io.ErrUnexpectedEOF
-				return true
-			}
+// canWriteNow says whether writeNow works on this system.
+const canWriteNow = true
+
+// writeNow writes what the socket's buffer takes without waiting, and returns
+// how much that was. The socket must be non-blocking, as Go's are.
+func writeNow(fd int, b []byte) (n int, err error) {
+	for n < len(b) {
+		k, err := syscall.Write(fd, b[n:])
+		switch {
+		case k > 0:
+			n += k
+		case errors.Is(err, syscall.EINTR):
+		case errors.Is(err, syscall.EAGAIN):
+			return n, nil
+		case err != nil:
+			return n, err
+		default:
+			return n, io.ErrUnexpectedEOF
 		}
-		err = nil
-		return true
-	})
-	if werr != nil {
-		return n, werr
 	}
-	return n, err
+	return n, nil
 }

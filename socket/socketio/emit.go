@@ -174,16 +174,18 @@ func (s *Socket) acknowledge(id *uint64) Acknowledge {
 func (s *Socket) send(p *Packet) error { return s.sendEncoded(p.Encode(), false) }
 
 func (s *Socket) sendEncoded(messages []*engineio.Message, volatile bool) error {
-	var err error
-	if volatile {
-		err = s.client.session.SendVolatile(messages...)
-	} else {
-		err = s.client.session.Send(messages...)
-	}
+	err := send(s.client.session, messages, volatile)
 	if errors.Is(err, engineio.ErrClosed) {
 		return ErrDisconnected
 	}
 	return err
+}
+
+func send(to *engineio.Session, messages []*engineio.Message, volatile bool) error {
+	if volatile {
+		return to.SendVolatile(messages...)
+	}
+	return to.Send(messages...)
 }
 
 // On registers a handler for an event whose first argument decodes into T. An

@@ -65,6 +65,7 @@ func (s *Socket) OnAnyOutgoing(f func(event string, args Args)) {
 	defer s.mu.Unlock()
 	s.listeners.outgoing = append(s.listeners.outgoing, f)
 	s.listeners.watched.Store(true)
+	s.namespace.watched.Store(true)
 }
 
 // Use adds a check of every event of the client: with an error the event goes

@@ -37,6 +37,7 @@ type Namespace struct {
 	log     *recoveryLog // nil without recovery
 	nextAck atomic.Uint64
 	joining atomic.Int32 // clients between their CONNECT and the answer
+	watched atomic.Bool  // a socket has outgoing listeners
 
 	serverMu sync.RWMutex
 	onServer map[string]Handler
@@ -127,7 +128,11 @@ func (n *Namespace) Count() int { return n.rooms.count() }
 
 // Sockets returns the sockets of this process.
 func (n *Namespace) Sockets() []*Socket {
-	return append([]*Socket(nil), n.rooms.everyone()...)
+	var all []*Socket
+	for _, s := range n.rooms.everyone() {
+		all = append(all, s.Socket)
+	}
+	return all
 }
 
 // Rooms returns the rooms that have members in this process, among them the id
@@ -275,10 +280,14 @@ func (n *Namespace) broadcast(p *Packet, t Target) {
 	n.deliver(members, p, p.encode(t), t)
 }
 
-func (n *Namespace) deliver(members []*Socket, p *Packet, messages []*engineio.Message, t Target) {
+func (n *Namespace) deliver(members []member, p *Packet, messages []*engineio.Message, t Target) {
+	if n.watched.Load() {
+		for _, s := range members {
+			s.notice(p)
+		}
+	}
 	for _, s := range members {
-		s.notice(p)
-		_ = s.sendEncoded(messages, t.Volatile)
+		_ = send(s.session, messages, t.Volatile)
 	}
 }
 
@@ -290,7 +299,7 @@ func (n *Namespace) broadcastAck(p *Packet, t Target, answer func(Answer)) {
 	own := *p
 	own.ID = &id
 	members := n.rooms.members(t)
-	reached := make([]*Socket, 0, len(members))
+	reached := make([]member, 0, len(members))
 	for _, s := range members {
 		err := s.expect(id, func(args Args, ok bool) {
 			if !ok {

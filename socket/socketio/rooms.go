@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"github.com/devops-insights/devops-insights/socket/engineio"
 )
 
 // rooms are the sockets of a namespace in this process and the rooms they are
@@ -11,7 +13,7 @@ import (
 type rooms struct {
 	mu      sync.RWMutex
 	sockets map[string]*Socket
-	all     []*Socket // snapshot of sockets; nil after a change
+	all     []member // snapshot of sockets; nil after a change
 	named   map[string]*room
 	watch   func(name string, exists bool) // under the lock
 }
@@ -20,8 +22,17 @@ type rooms struct {
 // broadcasts, made anew only after a change.
 type room struct {
 	members  map[*Socket]struct{}
-	snapshot []*Socket
+	snapshot []member
 }
+
+// member is a socket with its connection at hand: a broadcast to thousands
+// needs nothing else of each.
+type member struct {
+	*Socket
+	session *engineio.Session
+}
+
+func (s *Socket) member() member { return member{s, s.client.session} }
 
 func newRooms() *rooms {
 	return &rooms{sockets: make(map[string]*Socket), named: make(map[string]*room), watch: func(string, bool) {}}
@@ -131,7 +142,7 @@ func (r *rooms) count() int {
 
 // members returns the sockets of the target, each once. The result is shared:
 // it must not be changed.
-func (r *rooms) members(t Target) []*Socket {
+func (r *rooms) members(t Target) []member {
 	if len(t.Except) == 0 {
 		switch len(t.Rooms) {
 		case 0:
@@ -143,14 +154,14 @@ func (r *rooms) members(t Target) []*Socket {
 	seen := make(map[*Socket]struct{})
 	for _, name := range t.Except {
 		for _, s := range r.inRoom(name) {
-			seen[s] = struct{}{}
+			seen[s.Socket] = struct{}{}
 		}
 	}
-	var result []*Socket
-	take := func(list []*Socket) {
+	var result []member
+	take := func(list []member) {
 		for _, s := range list {
-			if _, done := seen[s]; !done {
-				seen[s] = struct{}{}
+			if _, done := seen[s.Socket]; !done {
+				seen[s.Socket] = struct{}{}
 				result = append(result, s)
 			}
 		}
@@ -164,7 +175,7 @@ func (r *rooms) members(t Target) []*Socket {
 	return result
 }
 
-func (r *rooms) everyone() []*Socket {
+func (r *rooms) everyone() []member {
 	r.mu.RLock()
 	list := r.all
 	r.mu.RUnlock()
@@ -174,18 +185,18 @@ func (r *rooms) everyone() []*Socket {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.all == nil {
-		r.all = make([]*Socket, 0, len(r.sockets))
+		r.all = make([]member, 0, len(r.sockets))
 		for _, s := range r.sockets {
-			r.all = append(r.all, s)
+			r.all = append(r.all, s.member())
 		}
 	}
 	return r.all
 }
 
-func (r *rooms) inRoom(name string) []*Socket {
+func (r *rooms) inRoom(name string) []member {
 	r.mu.RLock()
 	in, own := r.named[name], r.sockets[name]
-	var list []*Socket
+	var list []member
 	if in != nil {
 		list = in.snapshot
 	}
@@ -193,19 +204,19 @@ func (r *rooms) inRoom(name string) []*Socket {
 	if in != nil && list == nil {
 		list = r.renew(in)
 	}
-	if own != nil && !slices.Contains(list, own) {
-		return append(slices.Clip(list), own)
+	if own != nil && !slices.Contains(list, own.member()) {
+		return append(slices.Clip(list), own.member())
 	}
 	return list
 }
 
-func (r *rooms) renew(in *room) []*Socket {
+func (r *rooms) renew(in *room) []member {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if in.snapshot == nil {
-		in.snapshot = make([]*Socket, 0, len(in.members))
+		in.snapshot = make([]member, 0, len(in.members))
 		for s := range in.members {
-			in.snapshot = append(in.snapshot, s)
+			in.snapshot = append(in.snapshot, s.member())
 		}
 	}
 	return in.snapshot
