@@ -158,4 +158,3 @@ func headerOf(n int) int {
 	}
 	return 10
 }
-

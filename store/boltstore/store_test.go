@@ -167,29 +167,3 @@ var _ = Describe("the file", func() {
 		Expect(s.AllLatest(context.Background(), "acme")).To(HaveLen(1))
 	})
 })
-
-func BenchmarkHistory1000(b *testing.B) {
-	s, err := Open(Options{Path: filepath.Join(b.TempDir(), "b.db"), Retention: -1})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
-	pad := strings.Repeat("x", 4000)
-	at := time.Now()
-	batch := make([]*write, 0, 3000)
-	for i := range 3000 {
-		data := json.RawMessage(fmt.Sprintf(`{"n":%d,"pad":%q}`, i, pad))
-		batch = append(batch, &write{
-			sample: store.Sample{API: "acme", Source: "us-east", Data: data, At: at.Add(time.Duration(i) * time.Second)},
-			hash:   store.Hash(data), done: make(chan struct{}),
-		})
-	}
-	s.commit(batch)
-	b.ReportAllocs()
-	for b.Loop() {
-		rows, err := s.History(context.Background(), store.Query{API: "acme", Source: "us-east", Limit: 1000})
-		if err != nil || len(rows) != 1000 {
-			b.Fatal(len(rows), err)
-		}
-	}
-}
