@@ -93,6 +93,24 @@ var _ = Describe("the rows", func() {
 })
 
 var _ = Describe("the file", func() {
+	It("is not written for a value that it holds", func(ctx SpecContext) {
+		s := open(Options{Path: temporary(), Retention: -1})
+		sample := store.Sample{API: "acme", Source: "us-east", Data: json.RawMessage(`1`), At: time.Now()}
+		Expect(s.Save(ctx, sample)).To(BeTrue())
+		writes := func() int64 {
+			stats := s.db.Stats()
+			return stats.TxStats.GetWrite()
+		}
+		before := writes()
+		for range 100 {
+			Expect(s.Save(ctx, sample)).To(BeFalse())
+		}
+		Expect(writes()).To(Equal(before))
+		sample.Data = json.RawMessage(`2`)
+		Expect(s.Save(ctx, sample)).To(BeTrue())
+		Expect(writes()).To(BeNumerically(">", before))
+	})
+
 	It("is refused to a second process, with a sentence", func() {
 		path := temporary()
 		open(Options{Path: path})

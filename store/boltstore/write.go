@@ -30,7 +30,12 @@ func (s *Store) Save(ctx context.Context, sample store.Sample) (bool, error) {
 	if s.isClosed() {
 		return false, store.ErrClosed
 	}
-	w := &write{sample: sample, hash: store.Hash(sample.Data), done: make(chan struct{})}
+	hash := store.Hash(sample.Data)
+	// Most values have not changed, and a look costs no commit.
+	if same, err := s.holds(ctx, sample, hash); err != nil || same {
+		return false, err
+	}
+	w := &write{sample: sample, hash: hash, done: make(chan struct{})}
 	select {
 	case s.writes <- w:
 	case <-s.stop:
@@ -42,6 +47,21 @@ func (s *Store) Save(ctx context.Context, sample store.Sample) (bool, error) {
 	// waited for, so that nobody is told of a failure that did not happen.
 	<-w.done
 	return w.changed, w.err
+}
+
+// holds reports whether the latest value has the hash.
+func (s *Store) holds(ctx context.Context, sample store.Sample, hash string) (same bool, err error) {
+	err = s.view(ctx, func(tx *bolt.Tx) error {
+		old := tx.Bucket(bucketLatest()).Get(latestKey(sample.API, sample.Source))
+		if old == nil {
+			return nil
+		}
+		before := record{API: sample.API, Source: sample.Source, Hash: hash}
+		err := before.read(old)
+		same = before.Hash == hash
+		return err
+	})
+	return same, err
 }
 
 // writer commits what waits, many saves at a time, and announces the changes
@@ -98,8 +118,8 @@ func (w *write) apply(tx *bolt.Tx) error {
 		Created: at, Updated: at, Data: w.sample.Data,
 	}
 	if old := bucket.Get(key); old != nil {
-		before, err := decode(old)
-		if err != nil {
+		var before record
+		if err := before.read(old); err != nil {
 			return err
 		}
 		if before.Hash == w.hash {
