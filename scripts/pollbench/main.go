@@ -42,6 +42,7 @@ type settings struct {
 	size     int
 	change   float64
 	upstream string
+	commits  int
 	profile  string
 }
 
@@ -53,6 +54,7 @@ func main() {
 	flag.IntVar(&o.size, "size", 4<<10, "bytes of an answer")
 	flag.Float64Var(&o.change, "change", 0.1, "share of the answers that changed")
 	flag.StringVar(&o.upstream, "upstream", "memory", "memory, client or http")
+	flag.IntVar(&o.commits, "commits", 20, "commits of the store per second, as the service has it; 0: no bound")
 	flag.StringVar(&o.profile, "cpuprofile", "", "file for a CPU profile of the measured time")
 	serve := flag.Bool("serve", false, "be the upstream of another pollbench")
 	flag.Parse()
@@ -111,7 +113,7 @@ func bench(ctx context.Context, o settings) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	bolt, err := boltstore.Open(boltstore.Options{Path: filepath.Join(dir, "poll.db")})
+	bolt, err := boltstore.Open(boltstore.Options{Path: filepath.Join(dir, "poll.db"), CommitsPerSecond: o.commits})
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,10 @@ type Options struct {
 	SweepInterval time.Duration
 	// LockTimeout is how long Open waits for the file. Zero: 1 s.
 	LockTimeout time.Duration
+	// CommitsPerSecond bounds the commits, with bursts of as many: changes that
+	// come faster wait for a moment and share a commit, which costs each a
+	// fraction of one. Zero: commits follow each other at once.
+	CommitsPerSecond int
 	// Now is the clock of the retention. Nil: time.Now.
 	Now func() time.Time
 	// Logger hears of failed sweeps. Nil: nobody does.

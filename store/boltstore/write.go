@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
+	"golang.org/x/time/rate"
 
 	"github.com/devops-insights/devops-insights/store"
 )
@@ -67,6 +69,10 @@ func (s *Store) holds(ctx context.Context, sample store.Sample, hash string) (sa
 // writer commits what waits, many saves at a time, and announces the changes
 // after the commit.
 func (s *Store) writer() {
+	pace := rate.NewLimiter(rate.Inf, 0)
+	if n := s.opts.CommitsPerSecond; n > 0 {
+		pace = rate.NewLimiter(rate.Limit(n), n)
+	}
 	for {
 		var batch []*write
 		select {
@@ -75,16 +81,39 @@ func (s *Store) writer() {
 		case <-s.stop:
 			return
 		}
-		for more := true; more && len(batch) < maxBatch; {
-			select {
-			case w := <-s.writes:
-				batch = append(batch, w)
-			default:
-				more = false
-			}
+		turn := pace.Reserve()
+		batch = s.gather(batch, turn.Delay())
+		if len(batch) == maxBatch {
+			turn.Cancel() // a full commit is as cheap as it gets, and waits for nothing
 		}
 		s.commit(batch)
 	}
+}
+
+// gather adds the saves that come within a time, and those that wait then. A
+// store that closes does not wait for more.
+func (s *Store) gather(batch []*write, within time.Duration) []*write {
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	for over := within <= 0; !over && len(batch) < maxBatch; {
+		select {
+		case w := <-s.writes:
+			batch = append(batch, w)
+		case <-timer.C:
+			over = true
+		case <-s.stop:
+			over = true
+		}
+	}
+	for len(batch) < maxBatch {
+		select {
+		case w := <-s.writes:
+			batch = append(batch, w)
+		default:
+			return batch
+		}
+	}
+	return batch
 }
 
 func (s *Store) commit(batch []*write) {
