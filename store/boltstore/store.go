@@ -49,6 +49,7 @@ type Store struct {
 	stop   chan struct{}
 	work   sync.WaitGroup
 	feed   feed
+	known  known
 
 	closing sync.Once
 	closed  error
@@ -80,6 +81,7 @@ func Open(opts Options) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("the store %s cannot be used: %w", opts.Path, err), db.Close())
 	}
 	s := &Store{opts: opts, db: db, writes: make(chan *write), stop: make(chan struct{})}
+	s.known.hashes = make(map[string]string)
 	s.feed.watchers = make(map[*watcher]struct{})
 	s.work.Go(s.writer)
 	if opts.Retention > 0 {

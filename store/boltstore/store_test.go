@@ -94,7 +94,8 @@ var _ = Describe("the rows", func() {
 
 var _ = Describe("the file", func() {
 	It("is not written for a value that it holds", func(ctx SpecContext) {
-		s := open(Options{Path: temporary(), Retention: -1})
+		path := temporary()
+		s := open(Options{Path: path, Retention: -1})
 		sample := store.Sample{API: "acme", Source: "us-east", Data: json.RawMessage(`1`), At: time.Now()}
 		Expect(s.Save(ctx, sample)).To(BeTrue())
 		writes := func() int64 {
@@ -103,6 +104,13 @@ var _ = Describe("the file", func() {
 		}
 		before := writes()
 		for range 100 {
+			Expect(s.Save(ctx, sample)).To(BeFalse())
+		}
+		Expect(writes()).To(Equal(before))
+		Expect(s.Close()).To(Succeed())
+		s = open(Options{Path: path, Retention: -1})
+		before = writes()
+		for range 3 { // the first one has to read the file
 			Expect(s.Save(ctx, sample)).To(BeFalse())
 		}
 		Expect(writes()).To(Equal(before))

@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -32,12 +33,11 @@ func (s *Store) Save(ctx context.Context, sample store.Sample) (bool, error) {
 	if s.isClosed() {
 		return false, store.ErrClosed
 	}
-	hash := store.Hash(sample.Data)
-	// Most values have not changed, and a look costs no commit.
-	if same, err := s.holds(ctx, sample, hash); err != nil || same {
-		return false, err
+	w := &write{sample: sample, hash: store.Hash(sample.Data), done: make(chan struct{})}
+	// Most values have not changed: that is known without the file.
+	if s.known.holds(w) {
+		return false, nil
 	}
-	w := &write{sample: sample, hash: hash, done: make(chan struct{})}
 	select {
 	case s.writes <- w:
 	case <-s.stop:
@@ -49,21 +49,6 @@ func (s *Store) Save(ctx context.Context, sample store.Sample) (bool, error) {
 	// waited for, so that nobody is told of a failure that did not happen.
 	<-w.done
 	return w.changed, w.err
-}
-
-// holds reports whether the latest value has the hash.
-func (s *Store) holds(ctx context.Context, sample store.Sample, hash string) (same bool, err error) {
-	err = s.view(ctx, func(tx *bolt.Tx) error {
-		old := tx.Bucket(bucketLatest()).Get(latestKey(sample.API, sample.Source))
-		if old == nil {
-			return nil
-		}
-		before := record{API: sample.API, Source: sample.Source, Hash: hash}
-		err := before.read(old)
-		same = before.Hash == hash
-		return err
-	})
-	return same, err
 }
 
 // writer commits what waits, many saves at a time, and announces the changes
@@ -116,15 +101,29 @@ func (s *Store) gather(batch []*write, within time.Duration) []*write {
 	return batch
 }
 
+// errUnchanged ends a commit that would write nothing.
+var errUnchanged = errors.New("nothing changed")
+
 func (s *Store) commit(batch []*write) {
 	err := s.db.Update(func(tx *bolt.Tx) error {
+		changed := false
 		for _, w := range batch {
 			if err := w.apply(tx); err != nil {
 				return err
 			}
+			changed = changed || w.changed
+		}
+		if !changed {
+			return errUnchanged
 		}
 		return nil
 	})
+	if errors.Is(err, errUnchanged) {
+		err = nil
+	}
+	if err == nil {
+		s.known.note(batch)
+	}
 	for _, w := range batch {
 		if err != nil {
 			w.changed, w.err = false, fmt.Errorf("the store cannot write: %w", err)
