@@ -24,6 +24,9 @@ func (a *App) openStore() error {
 		}
 		db, err := boltstore.Open(boltstore.Options{
 			Path: filepath.Join(c.DataDir, "devops-insights.db"), Retention: c.Retention, Logger: a.log,
+			// More than the changes of six regions that are polled every second,
+			// and few enough to be cheap where thousands of targets are.
+			CommitsPerSecond: 20,
 		})
 		if err != nil {
 			return err

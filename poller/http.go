@@ -229,11 +229,18 @@ func (h *HTTP) once(ctx context.Context, target, where string) (json.RawMessage,
 	if int64(len(body)) > h.opts.MaxBytes {
 		return nil, &Error{Class: ClassTooLarge, HTTPStatus: resp.StatusCode, Err: fmt.Errorf("%s answered more than the allowed %d bytes", where, h.opts.MaxBytes)}
 	}
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, body); err != nil || compact.Len() == 0 {
+	data, err := compact(body)
+	if err != nil {
 		return nil, &Error{Class: ClassNotJSON, HTTPStatus: resp.StatusCode, Err: fmt.Errorf("%s answered something that is not JSON (%s, %d bytes)", where, resp.Header.Get("Content-Type"), len(body))}
 	}
-	return compact.Bytes(), nil
+	return data, nil
+}
+
+// compact returns JSON text without white space between its tokens.
+func compact(body []byte) (json.RawMessage, error) {
+	var b bytes.Buffer
+	err := json.Compact(&b, body)
+	return b.Bytes(), err
 }
 
 // parseRetryAfter reads seconds or an HTTP date; 0 for anything else.

@@ -9,15 +9,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-
-	"github.com/devops-insights/devops-insights/store"
 )
 
 // ask polls a handler once with these options.
@@ -175,18 +171,3 @@ var _ = Describe("the HTTP source", func() {
 		Entry("relative", "/status"), Entry("another scheme", "ftp://x/{source}"), Entry("an unknown name", "http://x/{region}"),
 	)
 })
-
-func BenchmarkChangeDetection(b *testing.B) {
-	body, err := os.ReadFile("../test/contract/testdata/payload-us-east.json")
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.ReportAllocs()
-	b.SetBytes(int64(len(body)))
-	for b.Loop() {
-		var compact bytes.Buffer
-		if json.Compact(&compact, body) != nil || store.Hash(compact.Bytes()) == "" {
-			b.Fatal("the sample is not JSON")
-		}
-	}
-}

@@ -209,13 +209,14 @@ func fetch(ctx context.Context, source Source) (data json.RawMessage, err error)
 }
 
 func (p *Poller) report(ctx context.Context, h *health, t Target, err error) {
-	log := p.opts.Logger.WithFields(logrus.Fields{"api": t.API, "source": t.Source})
 	before := *h
+	if err == nil && before.failures == 0 {
+		return
+	}
+	log := p.opts.Logger.WithFields(logrus.Fields{"api": t.API, "source": t.Source})
 	if err == nil {
 		*h = health{}
-		if before.failures > 0 {
-			log.WithField("failures", before.failures).Info("the upstream answers again")
-		}
+		log.WithField("failures", before.failures).Info("the upstream answers again")
 		return
 	}
 	e := asError(err)

@@ -50,6 +50,7 @@ type Hub struct {
 	Options
 	namespace *socketio.Namespace
 	told      told
+	latest    latest
 }
 
 // NewHub answers the dashboards that connect to the namespace.
@@ -134,7 +135,13 @@ func (h *Hub) get(ctx context.Context, s *socketio.Socket, r request) error {
 		if err != nil {
 			return errors.Join(err, s.Emit(EventError, refusal(messageGetFailed)))
 		}
-		return s.Emit(EventData, dataOfAll(h.API, all))
+		answer, err := h.latest.of(all, func(all []store.Metric) (*socketio.Prepared, error) {
+			return h.namespace.Prepare(EventData, dataOfAll(h.API, all))
+		})
+		if err != nil {
+			return err
+		}
+		return s.Send(answer)
 	}
 	region, ok := known(source)
 	if !ok {

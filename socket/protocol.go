@@ -55,15 +55,40 @@ const TimeFormat = "2006-01-02T15:04:05.000Z"
 
 // object appends the members of one JSON object in the order of the calls:
 // the key order is part of the contract, and data is passed through unread.
-type object struct{ b []byte }
+// It appends to b, so that an object within another needs no bytes of its own.
+type object struct {
+	b     []byte
+	begun bool
+}
+
+// sized returns an object with room for the payloads' bytes and n rows of
+// other members.
+func sized(payloads []store.Metric, n int) *object {
+	const members = 192
+	size := n * members
+	for _, m := range payloads {
+		size += len(m.Data)
+	}
+	return &object{b: make([]byte, 0, size)}
+}
 
 func (o *object) key(k string) *object {
-	if len(o.b) == 0 {
-		o.b = append(o.b, '{')
-	} else {
+	if o.begun {
 		o.b = append(o.b, ',')
+	} else {
+		o.b = append(o.b, '{')
 	}
+	o.begun = true
 	o.b = append(appendString(o.b, k), ':')
+	return o
+}
+
+// object appends a member that fill makes the members of.
+func (o *object) object(k string, fill func(*object)) *object {
+	o.key(k)
+	in := object{b: o.b}
+	fill(&in)
+	o.b = in.json()
 	return o
 }
 
@@ -89,8 +114,8 @@ func (o *object) time(k string, t time.Time) *object {
 }
 
 func (o *object) json() json.RawMessage {
-	if len(o.b) == 0 {
-		return json.RawMessage("{}")
+	if !o.begun {
+		return append(o.b, "{}"...)
 	}
 	return append(o.b, '}')
 }
@@ -120,30 +145,37 @@ func dataOfOne(m store.Metric) json.RawMessage {
 }
 
 func dataOfAll(api string, all []store.Metric) json.RawMessage {
-	var data, times object
-	for _, m := range all {
-		data.raw(m.Source, m.Data)
-		times.time(m.Source, m.UpdatedAt)
-	}
-	return new(object).text("api", api).raw("data", data.json()).
-		number("count", len(all)).raw("updatedAtBySource", times.json()).json()
+	o := sized(all, len(all)+1).text("api", api)
+	o.object("data", func(data *object) {
+		for _, m := range all {
+			data.raw(m.Source, m.Data)
+		}
+	})
+	o.number("count", len(all))
+	return o.object("updatedAtBySource", func(times *object) {
+		for _, m := range all {
+			times.time(m.Source, m.UpdatedAt)
+		}
+	}).json()
 }
 
 func history(api, source string, items []store.Metric) json.RawMessage {
-	list := []byte{'['}
-	for i, m := range items {
-		if i > 0 {
-			list = append(list, ',')
-		}
-		item := new(object).text("api", m.API).text("source", m.Source).raw("data", m.Data).
-			time("createdAt", m.CreatedAt).time("updatedAt", m.UpdatedAt)
-		list = append(list, item.json()...)
-	}
-	o := new(object).text("api", api)
+	o := sized(items, len(items)+1).text("api", api)
 	if source != "" {
 		o.text("source", source)
 	}
-	return o.raw("items", append(list, ']')).number("count", len(items)).json()
+	o.key("items")
+	o.b = append(o.b, '[')
+	for i, m := range items {
+		if i > 0 {
+			o.b = append(o.b, ',')
+		}
+		item := object{b: o.b}
+		o.b = item.text("api", m.API).text("source", m.Source).raw("data", m.Data).
+			time("createdAt", m.CreatedAt).time("updatedAt", m.UpdatedAt).json()
+	}
+	o.b = append(o.b, ']')
+	return o.number("count", len(items)).json()
 }
 
 func update(c store.Change, now time.Time) json.RawMessage {

@@ -115,12 +115,19 @@ func (a Args) from(n int) Args {
 }
 
 // JSON returns the arguments as a JSON array.
-func (a Args) JSON() json.RawMessage {
+func (a Args) JSON() json.RawMessage { return a.appendTo(make([]byte, 0, a.size())) }
+
+// size is the length of the arguments as a JSON array, or a little more.
+func (a Args) size() int {
 	size := 2
 	for _, raw := range a.raw {
 		size += len(raw) + 1
 	}
-	b := append(make([]byte, 0, size), '[')
+	return size
+}
+
+func (a Args) appendTo(b []byte) []byte {
+	b = append(b, '[')
 	for i, raw := range a.raw {
 		if i > 0 {
 			b = append(b, ',')
@@ -191,7 +198,11 @@ func (a Args) packet(kind PacketType, namespace string) *Packet {
 	if len(a.attachments) > 0 {
 		kind += PacketBinaryEvent - PacketEvent
 	}
-	return &Packet{Type: kind, Namespace: namespace, Data: a.JSON(), Attachments: a.attachments}
+	p := &Packet{Type: kind, Namespace: namespace, Attachments: a.attachments}
+	head := p.appendHead(make([]byte, 0, len(namespace)+16+a.size()))
+	p.text = a.appendTo(head)
+	p.Data = p.text[len(head):]
+	return p
 }
 
 // Values returns all arguments as Value does, ready to be sent again; one

@@ -60,11 +60,15 @@ func (e Emitter) Timeout(d time.Duration) Emitter {
 
 // Emit sends the event; see Socket.Emit.
 func (e Emitter) Emit(event string, args ...any) error {
-	s := e.socket
-	p, err := eventPacket(s.namespace.name, event, args)
+	p, err := eventPacket(e.socket.namespace.name, event, args)
 	if err != nil {
 		return err
 	}
+	return e.send(p, func() []*engineio.Message { return p.encode(e.target) })
+}
+
+func (e Emitter) send(p *Packet, messages func() []*engineio.Message) error {
+	s := e.socket
 	if log := s.namespace.log; log != nil && log.keeps(p, e.target) {
 		if s.disconnected() {
 			return ErrDisconnected
@@ -74,7 +78,7 @@ func (e Emitter) Emit(event string, args ...any) error {
 		return nil
 	}
 	s.notice(p)
-	return s.sendEncoded(p.encode(e.target), e.target.Volatile)
+	return s.sendEncoded(messages(), e.target.Volatile)
 }
 
 // EmitWithAck sends the event and waits; see Socket.EmitWithAck.

@@ -33,7 +33,8 @@ type Packet struct {
 	Data        json.RawMessage
 	Attachments [][]byte
 
-	expected int // attachments announced by a decoded packet
+	expected int    // attachments announced by a decoded packet
+	text     []byte // the packet without ID as it travels, Data being its end; nil where it is not made yet
 }
 
 // Encode returns the Engine.IO messages of the packet: one text message and
@@ -41,19 +42,11 @@ type Packet struct {
 func (p *Packet) Encode() []*engineio.Message { return p.encode(Target{}) }
 
 func (p *Packet) encode(t Target) []*engineio.Message {
-	b := make([]byte, 0, len(p.Data)+len(p.Namespace)+16)
-	b = append(b, '0'+byte(p.Type))
-	if p.Type == PacketBinaryEvent || p.Type == PacketBinaryAck {
-		b = strconv.AppendInt(b, int64(len(p.Attachments)), 10)
-		b = append(b, '-')
+	b := p.text
+	if b == nil || p.ID != nil {
+		b = append(p.appendHead(make([]byte, 0, len(p.Data)+len(p.Namespace)+32)), p.Data...)
 	}
-	if p.Namespace != "" && p.Namespace != "/" {
-		b = append(append(b, p.Namespace...), ',')
-	}
-	if p.ID != nil {
-		b = strconv.AppendUint(b, *p.ID, 10)
-	}
-	text := engineio.NewText(append(b, p.Data...))
+	text := engineio.NewText(b)
 	text.Plain = t.Plain
 	if len(p.Attachments) == 0 {
 		text.Key = t.Key
@@ -65,6 +58,22 @@ func (p *Packet) encode(t Target) []*engineio.Message {
 		messages = append(messages, m)
 	}
 	return messages
+}
+
+// appendHead appends what stands before Data.
+func (p *Packet) appendHead(b []byte) []byte {
+	b = append(b, '0'+byte(p.Type))
+	if p.Type == PacketBinaryEvent || p.Type == PacketBinaryAck {
+		b = strconv.AppendInt(b, int64(len(p.Attachments)), 10)
+		b = append(b, '-')
+	}
+	if p.Namespace != "" && p.Namespace != "/" {
+		b = append(append(b, p.Namespace...), ',')
+	}
+	if p.ID != nil {
+		b = strconv.AppendUint(b, *p.ID, 10)
+	}
+	return b
 }
 
 var (

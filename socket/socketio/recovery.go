@@ -93,7 +93,7 @@ func (l *recoveryLog) broadcast(n *Namespace, p *Packet, t Target) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	logged := *p
-	logged.Data = withOffset(p.Data, l.next)
+	logged.Data, logged.text = withOffset(p.Data, l.next), nil
 	messages := logged.encode(t)
 	e := loggedEvent{at: l.Now(), target: t, messages: messages}
 	for _, m := range messages {

@@ -1,6 +1,7 @@
 package boltstore
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -16,9 +17,8 @@ import (
 const schema = 1
 
 // The buckets: the latest value under <api> 0 <source>; history rows under
-// their time and sequence (for retention and for questions over all regions);
-// and, for questions about one region, keys <api> 0 <source> 0 <time>
-// <sequence> without a value.
+// their time and sequence, for retention; and, for questions, keys <api> 0
+// <source> 0 <time> <sequence> without a value.
 func bucketMeta() []byte   { return []byte("meta") }
 func bucketLatest() []byte { return []byte("latest") }
 func bucketByTime() []byte { return []byte("history_by_time") }
@@ -75,24 +75,36 @@ func appendText(b []byte, s string) []byte {
 
 // decode copies everything out of the transaction's memory.
 func decode(b []byte) (r record, err error) {
-	damaged := fmt.Errorf("a damaged row of %d bytes", len(b))
-	for _, text := range []*string{&r.API, &r.Source, &r.Hash} {
-		n, k := binary.Uvarint(b)
-		if k <= 0 || n > uint64(len(b)-k) {
-			return r, damaged
-		}
-		*text = string(b[k : k+int(n)])
-		b = b[k+int(n):]
-	}
-	if len(b) < 24 {
-		return r, damaged
-	}
-	r.Created = int64(binary.BigEndian.Uint64(b))
-	r.Updated = int64(binary.BigEndian.Uint64(b[8:]))
-	r.First = binary.BigEndian.Uint64(b[16:])
-	r.Data = append([]byte(nil), b[24:]...)
-	return r, nil
+	err = r.read(b)
+	r.Data = bytes.Clone(r.Data)
+	return r, err
 }
+
+// read fills the record. Texts that it holds already are not made again, and
+// Data stays in the transaction's memory.
+func (r *record) read(b []byte) error {
+	rest := b
+	for _, text := range [...]*string{&r.API, &r.Source, &r.Hash} {
+		n, k := binary.Uvarint(rest)
+		if k <= 0 || n > uint64(len(rest)-k) {
+			return damaged(b)
+		}
+		if part := rest[k : k+int(n)]; *text != string(part) {
+			*text = string(part)
+		}
+		rest = rest[k+int(n):]
+	}
+	if len(rest) < 24 {
+		return damaged(b)
+	}
+	r.Created = int64(binary.BigEndian.Uint64(rest))
+	r.Updated = int64(binary.BigEndian.Uint64(rest[8:]))
+	r.First = binary.BigEndian.Uint64(rest[16:])
+	r.Data = rest[24:]
+	return nil
+}
+
+func damaged(b []byte) error { return fmt.Errorf("a damaged row of %d bytes", len(b)) }
 
 func latestKey(api, source string) []byte {
 	return append(append([]byte(api), 0), source...)

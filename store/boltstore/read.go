@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"slices"
 
 	bolt "go.etcd.io/bbolt"
@@ -53,38 +52,32 @@ func (s *Store) AllLatest(ctx context.Context, api string) ([]store.Metric, erro
 	return all, nil
 }
 
-// History implements store.Reader. Its time depends on the rows it returns,
-// not on those it holds, when one region is asked for or one api is stored.
+// History implements store.Reader. Its time depends on the rows it returns and
+// the regions of the api, not on the rows that the file holds.
 func (s *Store) History(ctx context.Context, q store.Query) ([]store.Metric, error) {
 	if q.Limit < 1 {
 		return nil, fmt.Errorf("a history limit of %d: it must be positive", q.Limit)
 	}
 	var rows []store.Metric
 	err := s.view(ctx, func(tx *bolt.Tx) error {
-		var prefix []byte
-		index := tx.Bucket(bucketByTime())
-		if q.Source != "" {
-			prefix = sourcePrefix(q.API, q.Source)
-			index = tx.Bucket(bucketBySrc())
-		}
-		low := slices.Concat(prefix, timeKey(bound(q.From, earliest), 0))
-		high := slices.Concat(prefix, timeKey(bound(q.To, latest), math.MaxUint64))
-		byTime := tx.Bucket(bucketByTime())
-		c := index.Cursor()
-		for k, v := last(c, high); k != nil && bytes.Compare(k, low) >= 0 && len(rows) < q.Limit; k, v = c.Prev() {
+		byTime := tx.Bucket(bucketByTime()).Cursor()
+		regions := walk(tx, q)
+		for len(rows) < q.Limit && len(regions) > 0 {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if q.Source != "" {
-				v = byTime.Get(k[len(prefix):])
+			next := regions[0]
+			k, v := byTime.Seek(next.stamp)
+			if !bytes.Equal(k, next.stamp) {
+				return fmt.Errorf("the history row of %s, %s under the key %x is missing", q.API, next.row.Source, next.stamp)
 			}
-			r, err := decode(v)
-			if err != nil {
+			if err := next.row.read(v); err != nil {
 				return err
 			}
-			if r.API == q.API {
-				rows = append(rows, r.metric())
-			}
+			m := next.row.metric()
+			m.Data = bytes.Clone(m.Data)
+			rows = append(rows, m)
+			regions.advance()
 		}
 		return nil
 	})
@@ -92,13 +85,13 @@ func (s *Store) History(ctx context.Context, q store.Query) ([]store.Metric, err
 }
 
 // last puts the cursor on the greatest key that is not above high.
-func last(c *bolt.Cursor, high []byte) (k, v []byte) {
-	k, v = c.Seek(high)
+func last(c *bolt.Cursor, high []byte) []byte {
+	k, _ := c.Seek(high)
 	switch {
 	case k == nil:
-		return c.Last()
-	case bytes.Equal(k, high):
-		return k, v
+		k, _ = c.Last()
+	case !bytes.Equal(k, high):
+		k, _ = c.Prev()
 	}
-	return c.Prev()
+	return k
 }

@@ -36,10 +36,10 @@ func (s *Store) sweep() error {
 			horizon := timeKey(s.opts.Now().Add(-s.opts.Retention).UnixMilli(), 0)
 			rows, index := tx.Bucket(bucketByTime()), tx.Bucket(bucketBySrc())
 			var old [][]byte
+			var r record
 			c := rows.Cursor()
 			for k, v := c.First(); k != nil && bytes.Compare(k, horizon) < 0 && len(old) < sweepBatch; k, v = c.Next() {
-				r, err := decode(v)
-				if err != nil {
+				if err := r.read(v); err != nil {
 					return err
 				}
 				if err := index.Delete(append(sourcePrefix(r.API, r.Source), k...)); err != nil {

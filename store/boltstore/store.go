@@ -31,6 +31,10 @@ type Options struct {
 	SweepInterval time.Duration
 	// LockTimeout is how long Open waits for the file. Zero: 1 s.
 	LockTimeout time.Duration
+	// CommitsPerSecond bounds the commits, with bursts of as many: changes that
+	// come faster wait for a moment and share a commit, which costs each a
+	// fraction of one. Zero: commits follow each other at once.
+	CommitsPerSecond int
 	// Now is the clock of the retention. Nil: time.Now.
 	Now func() time.Time
 	// Logger hears of failed sweeps. Nil: nobody does.
@@ -45,6 +49,7 @@ type Store struct {
 	stop   chan struct{}
 	work   sync.WaitGroup
 	feed   feed
+	known  known
 
 	closing sync.Once
 	closed  error
@@ -76,6 +81,7 @@ func Open(opts Options) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("the store %s cannot be used: %w", opts.Path, err), db.Close())
 	}
 	s := &Store{opts: opts, db: db, writes: make(chan *write), stop: make(chan struct{})}
+	s.known.hashes = make(map[string]string)
 	s.feed.watchers = make(map[*watcher]struct{})
 	s.work.Go(s.writer)
 	if opts.Retention > 0 {

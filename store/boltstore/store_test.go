@@ -93,6 +93,32 @@ var _ = Describe("the rows", func() {
 })
 
 var _ = Describe("the file", func() {
+	It("is not written for a value that it holds", func(ctx SpecContext) {
+		path := temporary()
+		s := open(Options{Path: path, Retention: -1})
+		sample := store.Sample{API: "acme", Source: "us-east", Data: json.RawMessage(`1`), At: time.Now()}
+		Expect(s.Save(ctx, sample)).To(BeTrue())
+		writes := func() int64 {
+			stats := s.db.Stats()
+			return stats.TxStats.GetWrite()
+		}
+		before := writes()
+		for range 100 {
+			Expect(s.Save(ctx, sample)).To(BeFalse())
+		}
+		Expect(writes()).To(Equal(before))
+		Expect(s.Close()).To(Succeed())
+		s = open(Options{Path: path, Retention: -1})
+		before = writes()
+		for range 3 { // the first one has to read the file
+			Expect(s.Save(ctx, sample)).To(BeFalse())
+		}
+		Expect(writes()).To(Equal(before))
+		sample.Data = json.RawMessage(`2`)
+		Expect(s.Save(ctx, sample)).To(BeTrue())
+		Expect(writes()).To(BeNumerically(">", before))
+	})
+
 	It("is refused to a second process, with a sentence", func() {
 		path := temporary()
 		open(Options{Path: path})
@@ -167,29 +193,3 @@ var _ = Describe("the file", func() {
 		Expect(s.AllLatest(context.Background(), "acme")).To(HaveLen(1))
 	})
 })
-
-func BenchmarkHistory1000(b *testing.B) {
-	s, err := Open(Options{Path: filepath.Join(b.TempDir(), "b.db"), Retention: -1})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer func() { _ = s.Close() }()
-	pad := strings.Repeat("x", 4000)
-	at := time.Now()
-	batch := make([]*write, 0, 3000)
-	for i := range 3000 {
-		data := json.RawMessage(fmt.Sprintf(`{"n":%d,"pad":%q}`, i, pad))
-		batch = append(batch, &write{
-			sample: store.Sample{API: "acme", Source: "us-east", Data: data, At: at.Add(time.Duration(i) * time.Second)},
-			hash:   store.Hash(data), done: make(chan struct{}),
-		})
-	}
-	s.commit(batch)
-	b.ReportAllocs()
-	for b.Loop() {
-		rows, err := s.History(context.Background(), store.Query{API: "acme", Source: "us-east", Limit: 1000})
-		if err != nil || len(rows) != 1000 {
-			b.Fatal(len(rows), err)
-		}
-	}
-}

@@ -2,10 +2,13 @@ package boltstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
+	"golang.org/x/time/rate"
 
 	"github.com/devops-insights/devops-insights/store"
 )
@@ -31,6 +34,10 @@ func (s *Store) Save(ctx context.Context, sample store.Sample) (bool, error) {
 		return false, store.ErrClosed
 	}
 	w := &write{sample: sample, hash: store.Hash(sample.Data), done: make(chan struct{})}
+	// Most values have not changed: that is known without the file.
+	if s.known.holds(w) {
+		return false, nil
+	}
 	select {
 	case s.writes <- w:
 	case <-s.stop:
@@ -47,6 +54,10 @@ func (s *Store) Save(ctx context.Context, sample store.Sample) (bool, error) {
 // writer commits what waits, many saves at a time, and announces the changes
 // after the commit.
 func (s *Store) writer() {
+	pace := rate.NewLimiter(rate.Inf, 0)
+	if n := s.opts.CommitsPerSecond; n > 0 {
+		pace = rate.NewLimiter(rate.Limit(n), n)
+	}
 	for {
 		var batch []*write
 		select {
@@ -55,27 +66,64 @@ func (s *Store) writer() {
 		case <-s.stop:
 			return
 		}
-		for more := true; more && len(batch) < maxBatch; {
-			select {
-			case w := <-s.writes:
-				batch = append(batch, w)
-			default:
-				more = false
-			}
+		turn := pace.Reserve()
+		batch = s.gather(batch, turn.Delay())
+		if len(batch) == maxBatch {
+			turn.Cancel() // a full commit is as cheap as it gets, and waits for nothing
 		}
 		s.commit(batch)
 	}
 }
 
+// gather adds the saves that come within a time, and those that wait then. A
+// store that closes does not wait for more.
+func (s *Store) gather(batch []*write, within time.Duration) []*write {
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	for over := within <= 0; !over && len(batch) < maxBatch; {
+		select {
+		case w := <-s.writes:
+			batch = append(batch, w)
+		case <-timer.C:
+			over = true
+		case <-s.stop:
+			over = true
+		}
+	}
+	for len(batch) < maxBatch {
+		select {
+		case w := <-s.writes:
+			batch = append(batch, w)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// errUnchanged ends a commit that would write nothing.
+var errUnchanged = errors.New("nothing changed")
+
 func (s *Store) commit(batch []*write) {
 	err := s.db.Update(func(tx *bolt.Tx) error {
+		changed := false
 		for _, w := range batch {
 			if err := w.apply(tx); err != nil {
 				return err
 			}
+			changed = changed || w.changed
+		}
+		if !changed {
+			return errUnchanged
 		}
 		return nil
 	})
+	if errors.Is(err, errUnchanged) {
+		err = nil
+	}
+	if err == nil {
+		s.known.note(batch)
+	}
 	for _, w := range batch {
 		if err != nil {
 			w.changed, w.err = false, fmt.Errorf("the store cannot write: %w", err)
@@ -98,8 +146,8 @@ func (w *write) apply(tx *bolt.Tx) error {
 		Created: at, Updated: at, Data: w.sample.Data,
 	}
 	if old := bucket.Get(key); old != nil {
-		before, err := decode(old)
-		if err != nil {
+		var before record
+		if err := before.read(old); err != nil {
 			return err
 		}
 		if before.Hash == w.hash {

@@ -25,13 +25,16 @@ type document struct {
 func (d *document) metric() store.Metric {
 	text := json.RawMessage("null")
 	if d.Data.Type != 0 {
-		text, _ = appendJSON(nil, d.Data)
+		text, _ = appendJSON(room(d.Data.Value), d.Data)
 	}
 	return store.Metric{
 		API: d.API, Source: d.Source, Data: text, Hash: d.Hash,
 		CreatedAt: store.Milliseconds(d.CreatedAt), UpdatedAt: store.Milliseconds(d.UpdatedAt),
 	}
 }
+
+// room is space for the text of a value, which is about as long.
+func room(value []byte) []byte { return make([]byte, 0, len(value)+len(value)/8) }
 
 // incoming is a sample on its way into the database.
 type incoming struct {
@@ -51,7 +54,7 @@ func prepare(s store.Sample) (incoming, error) {
 	if err != nil {
 		return incoming{}, fmt.Errorf("the data cannot be stored: %w: %w", store.ErrRefused, err)
 	}
-	text, _ := appendJSON(nil, bson.RawValue{Type: kind, Value: data})
+	text, _ := appendJSON(room(data), bson.RawValue{Type: kind, Value: data})
 	return incoming{Sample: s, value: value, json: text, hash: store.Hash(text), at: store.Milliseconds(s.At)}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/x/bsonx/bsoncore"
 )
 
 // Values cross between JSON text and BSON as they do in JavaScript: a database
@@ -147,7 +148,7 @@ func appendJSON(b []byte, v bson.RawValue) ([]byte, bool) {
 	case bson.TypeInt64:
 		return strconv.AppendInt(b, v.Int64(), 10), true
 	case bson.TypeString:
-		return appendString(b, v.StringValue()), true
+		return appendString(b, textOf(v)), true
 	case bson.TypeSymbol:
 		return appendString(b, v.Symbol()), true
 	case bson.TypeBoolean:
@@ -177,45 +178,73 @@ func appendJSON(b []byte, v bson.RawValue) ([]byte, bool) {
 // dateLayout is Date.toJSON.
 const dateLayout = "2006-01-02T15:04:05.000Z"
 
-func appendObject(b []byte, doc bson.Raw) []byte {
-	elements, err := doc.Elements()
-	if err != nil {
-		return append(b, "null"...)
+// textOf is the string of a value, where it lies: behind its length, before a
+// zero byte.
+func textOf(v bson.RawValue) []byte {
+	if len(v.Value) < 5 {
+		return nil
 	}
+	return v.Value[4 : len(v.Value)-1]
+}
+
+func appendObject(b []byte, doc bson.Raw) []byte {
+	start := len(b)
 	b = append(b, '{')
-	first := true
-	for _, e := range elements {
+	ok := walk(doc, func(key []byte, v bson.RawValue) {
 		before := len(b)
-		if !first {
+		if before > start+1 {
 			b = append(b, ',')
 		}
-		b = append(appendString(b, e.Key()), ':')
+		b = append(appendString(b, key), ':')
 		var kept bool
-		if b, kept = appendJSON(b, e.Value()); !kept {
+		if b, kept = appendJSON(b, v); !kept {
 			b = b[:before]
-			continue
 		}
-		first = false
+	})
+	if !ok {
+		return append(b[:start], "null"...)
 	}
 	return append(b, '}')
 }
 
 func appendArray(b []byte, list bson.RawArray) []byte {
-	values, err := list.Values()
-	if err != nil {
-		return append(b, "null"...)
-	}
+	start := len(b)
 	b = append(b, '[')
-	for i, v := range values {
-		if i > 0 {
+	ok := walk(list, func(_ []byte, v bson.RawValue) {
+		if len(b) > start+1 {
 			b = append(b, ',')
 		}
 		var kept bool
 		if b, kept = appendJSON(b, v); !kept {
 			b = append(b, "null"...)
 		}
+	})
+	if !ok {
+		return append(b[:start], "null"...)
 	}
 	return append(b, ']')
+}
+
+// walk calls each with the members of a document or array where they lie, and
+// reports whether it is whole.
+func walk(doc []byte, each func(key []byte, v bson.RawValue)) bool {
+	_, rest, ok := bsoncore.ReadLength(doc)
+	for ok && len(rest) > 1 {
+		var e bsoncore.Element
+		if e, rest, ok = bsoncore.ReadElement(rest); !ok {
+			return false
+		}
+		key, err := e.KeyBytesErr()
+		if err != nil {
+			return false
+		}
+		v, err := e.ValueErr()
+		if err != nil {
+			return false
+		}
+		each(key, bson.RawValue{Type: bson.Type(v.Type), Value: v.Data})
+	}
+	return ok && len(rest) == 1
 }
 
 // appendNumber writes a double as ECMAScript's Number::toString does.
@@ -236,7 +265,7 @@ func appendNumber(b []byte, f float64) []byte {
 }
 
 // appendString quotes as JSON.stringify does: U+2028, <, > and & stay.
-func appendString(b []byte, s string) []byte {
+func appendString[T string | []byte](b []byte, s T) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')
 	for i := range len(s) {

@@ -15,9 +15,9 @@ import (
 	"github.com/devops-insights/devops-insights/store"
 )
 
-func (s *Store) find(ctx context.Context, api, source string) (*document, error) {
+func (s *Store) find(ctx context.Context, api, source string, o ...options.Lister[options.FindOneOptions]) (*document, error) {
 	var d document
-	err := s.latest.FindOne(ctx, bson.D{{Key: "api", Value: api}, {Key: "source", Value: source}}).Decode(&d)
+	err := s.latest.FindOne(ctx, bson.D{{Key: "api", Value: api}, {Key: "source", Value: source}}, o...).Decode(&d)
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return nil, store.ErrNotFound
 	}
@@ -25,6 +25,11 @@ func (s *Store) find(ctx context.Context, api, source string) (*document, error)
 		return nil, s.failure("the latest value could not be read", err)
 	}
 	return &d, nil
+}
+
+// state is the latest value without its data, which comparing needs not.
+func (s *Store) state(ctx context.Context, api, source string) (*document, error) {
+	return s.find(ctx, api, source, options.FindOne().SetProjection(bson.D{{Key: "data", Value: 0}}))
 }
 
 // Latest implements store.Reader.

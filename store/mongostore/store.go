@@ -66,6 +66,7 @@ type Store struct {
 	stopOnce     sync.Once
 	closeErr     error
 	own          ownChanges
+	seen         seen
 	work         sync.WaitGroup
 
 	mu   sync.Mutex

@@ -2,6 +2,7 @@ package mongostore
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"time"
@@ -41,6 +42,24 @@ var _ = Describe("MongoDB", Ordered, ContinueOnFailure, func() {
 		count++
 		uri := server.Database(fmt.Sprintf("store_%d_%d", os.Getpid(), count))
 		return func() store.Store { return open(uri) }
+	})
+
+	It("knows a text again that it has seen, and stores it where another instance changed the value meanwhile", func(ctx SpecContext) {
+		uri := server.Database(fmt.Sprintf("seen_%d", os.Getpid()))
+		a, b := open(uri), open(uri)
+		save := func(s *Store, data string) bool {
+			GinkgoHelper()
+			changed, err := s.Save(ctx, store.Sample{API: "acme", Source: "us-east", Data: json.RawMessage(data), At: time.Now()})
+			Expect(err).NotTo(HaveOccurred())
+			return changed
+		}
+		Expect(save(a, `{"load":1.0}`)).To(BeTrue())
+		Expect(save(a, `{"load":1.0}`)).To(BeFalse(), "the same text")
+		Expect(save(a, `{"load":1}`)).To(BeFalse(), "the same value in another spelling")
+		Expect(save(b, `{"load":2}`)).To(BeTrue())
+		Expect(save(a, `{"load":1}`)).To(BeTrue(), "it is news again")
+		Expect(a.latest.Drop(ctx)).To(Succeed())
+		Expect(save(a, `{"load":1}`)).To(BeTrue(), "and when the database has lost it")
 	})
 })
 

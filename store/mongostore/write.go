@@ -26,12 +26,16 @@ func (s *Store) Save(ctx context.Context, sample store.Sample) (bool, error) {
 	if s.closed() {
 		return false, store.ErrClosed
 	}
+	if same, err := s.unchanged(ctx, sample); err != nil || same {
+		return false, err
+	}
 	in, err := prepare(sample)
 	if err != nil {
 		return false, err
 	}
+	s.seen.note(sample, in.hash)
 	for range attempts {
-		previous, err := s.find(ctx, in.API, in.Source)
+		previous, err := s.state(ctx, in.API, in.Source)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return false, err
 		}
@@ -116,7 +120,7 @@ func (s *Store) writeLatest(ctx context.Context, in incoming, previous *document
 // takeBack removes the row of a change that did not come to be; the row of the
 // same change by somebody else stays.
 func (s *Store) takeBack(ctx context.Context, in incoming, id bson.ObjectID) error {
-	current, err := s.find(ctx, in.API, in.Source)
+	current, err := s.state(ctx, in.API, in.Source)
 	if err != nil {
 		return err
 	}

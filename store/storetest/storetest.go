@@ -125,6 +125,19 @@ func Specs(name string, fresh func() Factory) bool {
 			Expect(history(store.Query{From: t0.Add(time.Hour), To: t0})).To(BeEmpty())
 		})
 
+		It("returns the history of one api alone, whatever lies between", func() {
+			for i := range 6 {
+				at := t0.Add(time.Duration(i) * time.Second)
+				for _, api := range []string{"acm", "acme", "acmes"} {
+					data := json.RawMessage(fmt.Sprintf("%q", fmt.Sprint(api, i)))
+					Expect(s.Save(ctx, store.Sample{API: api, Source: []string{"us-east", "eu-west"}[i%2], Data: data, At: at})).To(BeTrue())
+				}
+			}
+			Expect(history(store.Query{})).To(Equal([]string{`"acme5"`, `"acme4"`, `"acme3"`, `"acme2"`, `"acme1"`, `"acme0"`}))
+			Expect(history(store.Query{Source: "eu-west", Limit: 2})).To(Equal([]string{`"acme5"`, `"acme3"`}))
+			Expect(history(store.Query{From: t0.Add(time.Second), To: t0.Add(3 * time.Second), Limit: 2})).To(Equal([]string{`"acme3"`, `"acme2"`}))
+		})
+
 		It("announces each change once, in order, and only when it can be read", func() {
 			watching, changes := make(chan struct{}), make(chan string, 100)
 			watch, stop := context.WithCancel(ctx)
