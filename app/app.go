@@ -286,7 +286,8 @@ func (a *App) Stop() error {
 // listen serves HTTP on the dashboards' address, and on the internal one.
 func (a *App) listen(ctx context.Context) error {
 	c := a.opts.Config
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(c.Host, fmt.Sprint(c.Port)))
+	// Heartbeats and timeouts find who is gone: TCP need not probe as well.
+	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(ctx, "tcp", net.JoinHostPort(c.Host, fmt.Sprint(c.Port)))
 	if err != nil {
 		return fmt.Errorf("SERVER_PORT=%d cannot be used: %w", c.Port, err)
 	}

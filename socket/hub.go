@@ -69,11 +69,13 @@ func NewHub(namespace *socketio.Namespace, o Options) *Hub {
 	}
 	h := &Hub{Options: o, namespace: namespace}
 	namespace.OnRemote(h.admit)
-	namespace.OnConnect(h.connect)
-	h.answer(EventGet, h.get)
+	if verbose(o.Logger) {
+		namespace.OnConnect(h.log)
+	}
+	h.ask(EventGet, h.get)
 	h.answer(EventSubscribe, h.subscribe)
 	h.answer(EventUnsubscribe, h.unsubscribe)
-	h.answer(EventGetHistory, h.getHistory)
+	h.ask(EventGetHistory, h.getHistory)
 	return h
 }
 
@@ -98,24 +100,38 @@ func (h *Hub) PublishFailure(f Failure) error {
 	return h.namespace.To(room).Newest(room+":error").Emit(EventFailure, failure(f, h.Now()))
 }
 
-func (h *Hub) connect(s *socketio.Socket) {
-	log := h.Logger.WithFields(logrus.Fields{"socket": s.ID(), "remote": s.Session().RemoteAddr()})
-	log.Debug("a dashboard connected")
+// verbose reports whether the logger shows what is logged for each dashboard.
+func verbose(l logrus.FieldLogger) bool {
+	leveled, ok := l.(interface{ IsLevelEnabled(logrus.Level) bool })
+	return !ok || leveled.IsLevelEnabled(logrus.DebugLevel)
+}
+
+// log notes a dashboard's coming and going.
+func (h *Hub) log(s *socketio.Socket) {
+	line := h.Logger.WithFields(logrus.Fields{"socket": s.ID(), "remote": s.Session().RemoteAddr()})
+	line.Debug("a dashboard connected")
 	s.OnDisconnect(func(reason socketio.Reason) {
-		log.WithField("reason", reason).Debug("a dashboard disconnected")
+		line.WithField("reason", reason).Debug("a dashboard disconnected")
 	})
 }
 
-// answer serves one event of the dashboards with a question to the Reader.
-func (h *Hub) answer(event string, answer func(context.Context, *socketio.Socket, request) error) {
+// answer serves one event of the dashboards.
+func (h *Hub) answer(event string, answer func(*socketio.Socket, request) error) {
 	h.namespace.On(event, func(s *socketio.Socket, args socketio.Args, _ socketio.Acknowledge) {
-		ctx, cancel := context.WithTimeout(s.Context(), h.Timeout)
-		defer cancel()
-		err := answer(ctx, s, parseRequest(args.Raw(0)))
+		err := answer(s, parseRequest(args.Raw(0)))
 		if err != nil && !errors.Is(err, socketio.ErrDisconnected) && s.Context().Err() == nil {
 			h.Logger.WithError(err).WithFields(logrus.Fields{"socket": s.ID(), "event": event}).
 				Warn("an event could not be answered")
 		}
+	})
+}
+
+// ask serves one event with a question to the Reader, which has its time.
+func (h *Hub) ask(event string, ask func(context.Context, *socketio.Socket, request) error) {
+	h.answer(event, func(s *socketio.Socket, r request) error {
+		ctx, cancel := context.WithTimeout(s.Context(), h.Timeout)
+		defer cancel()
+		return ask(ctx, s, r)
 	})
 }
 
@@ -157,7 +173,7 @@ func (h *Hub) get(ctx context.Context, s *socketio.Socket, r request) error {
 	return s.Emit(EventData, dataOfOne(m))
 }
 
-func (h *Hub) subscribe(_ context.Context, s *socketio.Socket, r request) error {
+func (h *Hub) subscribe(s *socketio.Socket, r request) error {
 	source, err := r.source()
 	region, ok := known(source)
 	if err != nil || !ok {
@@ -166,7 +182,7 @@ func (h *Hub) subscribe(_ context.Context, s *socketio.Socket, r request) error 
 	return s.Join(Room(h.API, region))
 }
 
-func (h *Hub) unsubscribe(_ context.Context, s *socketio.Socket, r request) error {
+func (h *Hub) unsubscribe(s *socketio.Socket, r request) error {
 	source, err := r.source()
 	if region, ok := known(source); err == nil && ok {
 		s.Leave(Room(h.API, region))

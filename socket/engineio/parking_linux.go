@@ -114,7 +114,9 @@ func (l *parking) open() bool {
 			_ = l.file.Close()
 			return
 		}
+		l.mu.Lock()
 		l.here = make(map[uint64]*Session)
+		l.mu.Unlock()
 		l.failed = false
 		l.watch.Go(l.run)
 	})

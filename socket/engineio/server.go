@@ -4,12 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -227,14 +227,7 @@ func (srv *Server) start(s *Session) bool {
 	if s.ws != nil {
 		transport = Websocket
 	}
-	open, err := json.Marshal(struct {
-		SID          string   `json:"sid"`
-		Upgrades     []string `json:"upgrades"`
-		PingInterval int64    `json:"pingInterval"`
-		PingTimeout  int64    `json:"pingTimeout"`
-		MaxPayload   int64    `json:"maxPayload"`
-	}{s.id, srv.opts.upgrades(transport), srv.opts.PingInterval.Milliseconds(), srv.opts.PingTimeout.Milliseconds(), srv.opts.MaxPayload})
-	if err != nil || s.Send(control(packetOpen, open)) != nil {
+	if s.Send(control(packetOpen, srv.handshake(s, transport))) != nil {
 		return false
 	}
 	s.startHeartbeat()
@@ -242,6 +235,18 @@ func (srv *Server) start(s *Session) bool {
 		s.onOpen()
 	}
 	return true
+}
+
+// handshake returns the data of the open packet.
+func (srv *Server) handshake(s *Session, transport string) []byte {
+	b := append(make([]byte, 0, 160), `{"sid":"`...)
+	b = append(b, s.id...)
+	b = append(b, `","upgrades":[`...)
+	for _, name := range srv.opts.upgrades(transport) {
+		b = strconv.AppendQuote(b, name)
+	}
+	return fmt.Appendf(b, `],"pingInterval":%d,"pingTimeout":%d,"maxPayload":%d}`,
+		srv.opts.PingInterval.Milliseconds(), srv.opts.PingTimeout.Milliseconds(), srv.opts.MaxPayload)
 }
 
 func (srv *Server) forget(s *Session) {

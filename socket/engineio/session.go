@@ -38,6 +38,7 @@ type Session struct {
 	mu      sync.Mutex
 	direct  bool // frames may be written to fd: ws is open and keeps up
 	deflate bool // the client takes compressed messages
+	greets  bool // the first frame follows what the connection holds back
 	base64  bool
 	closed  bool
 	left    bool // the client closed it: a waiting poll hears noop, not close
@@ -163,6 +164,9 @@ func (s *Session) sendLocked(messages []*Message) error {
 			continue
 		}
 		frame := s.frame(m)
+		if s.greets {
+			s.greets, frame = false, s.ws.first(frame)
+		}
 		n, err := writeNow(s.fd, frame)
 		if err != nil {
 			return err
@@ -185,6 +189,7 @@ func (s *Session) sendLocked(messages []*Message) error {
 func (s *Session) attach(w *wsConn) {
 	s.ws, s.fd, s.deflate = w, w.fd, w.deflate
 	s.direct = canWriteNow && w.fd >= 0
+	s.greets = w.held != nil
 }
 
 // queueUp leaves the writing to a flusher until nothing waits any more; the

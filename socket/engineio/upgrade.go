@@ -25,6 +25,7 @@ func (srv *Server) upgrade(s *Session, w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
+	_ = c.write(nil) // the answer: here the client speaks first
 	s.mu.Lock()
 	free := !s.closed && s.ws == nil && s.upgrade == upgradeNone && !srv.opts.DisableUpgrades
 	if free {

@@ -25,7 +25,7 @@ const (
 
 // wsConn is a websocket whose frames are read by the library and written
 // here: whole frames that many connections share, straight into the socket
-// when it takes them. The session's lock guards busy, rest and last.
+// when it takes them. The session's lock guards busy, held, rest and last.
 type wsConn struct {
 	*websocket.Conn
 	in      *bufio.Reader // the library's
@@ -33,6 +33,7 @@ type wsConn struct {
 	place   place         // in the parking
 	deflate bool          // the client takes compressed messages
 	busy    bool          // a flusher is writing
+	held    []byte        // the answer to the handshake, until the first frame
 	rest    []byte        // the part of a frame that did not fit
 	last    []byte        // the close frame that the flusher sends at the end
 }
@@ -47,10 +48,21 @@ func newWSConn(c *websocket.Conn, in *bufio.Reader) *wsConn {
 	return w
 }
 
+// first puts what is held back in front of the first frame.
+func (w *wsConn) first(frame []byte) []byte {
+	if w.held == nil {
+		return frame
+	}
+	frame = append(w.held, frame...)
+	w.held = nil
+	return frame
+}
+
 // try writes as much of the frame as the socket takes now and returns the
 // rest. It is called before the connection is closed, never after: the file
 // descriptor belongs to another one then.
 func (w *wsConn) try(frame []byte) ([]byte, error) {
+	frame = w.first(frame)
 	if !canWriteNow || w.fd < 0 {
 		return frame, nil
 	}
@@ -59,7 +71,7 @@ func (w *wsConn) try(frame []byte) ([]byte, error) {
 }
 
 func (w *wsConn) write(frame []byte) error {
-	_, err := w.NetConn().Write(frame)
+	_, err := w.NetConn().Write(w.first(frame))
 	return err
 }
 
@@ -232,11 +244,13 @@ func (s *Session) readFailure(err error) (Reason, uint16) {
 // send short packets, and what is longer is read past it.
 const readBuffer = 512
 
-// hijacker gives the library a smaller read buffer than the HTTP server's, and
-// us a look at it.
+// hijacker gives the library a smaller read buffer than the HTTP server's and
+// us a look at it, and holds the answer to the handshake back, so that it
+// travels with the first frame.
 type hijacker struct {
 	http.ResponseWriter
-	in *bufio.Reader
+	in   *bufio.Reader
+	conn *holder
 }
 
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
@@ -245,7 +259,28 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		h.in = bufio.NewReaderSize(c, readBuffer)
 		buffers.Reader = h.in
 	}
-	return c, buffers, err
+	tcp, ok := c.(*net.TCPConn)
+	if err != nil || !ok {
+		return c, buffers, err
+	}
+	h.conn = &holder{TCPConn: tcp, holds: true}
+	return h.conn, buffers, nil
+}
+
+// holder is a connection that holds back what is written at first.
+type holder struct {
+	*net.TCPConn
+	holds bool
+	held  []byte
+}
+
+// Write implements net.Conn.
+func (h *holder) Write(b []byte) (int, error) {
+	if h.holds {
+		h.held = append(h.held, b...)
+		return len(b), nil
+	}
+	return h.TCPConn.Write(b)
 }
 
 func (srv *Server) acceptWebsocket(w http.ResponseWriter, r *http.Request, header http.Header) (*wsConn, bool) {
@@ -256,6 +291,9 @@ func (srv *Server) acceptWebsocket(w http.ResponseWriter, r *http.Request, heade
 	}
 	c.SetReadLimit(srv.opts.MaxPayload)
 	ws := newWSConn(c, h.in)
+	if h.conn != nil {
+		ws.held, h.conn.held, h.conn.holds = h.conn.held, nil, false
+	}
 	srv.parking.admit(&ws.place)
 	ws.deflate = srv.opts.PerMessageDeflate > 0 && offersDeflate(r)
 	return ws, true

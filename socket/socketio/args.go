@@ -16,6 +16,9 @@ type Args struct {
 
 // Args returns the arguments in Data, the event's name first.
 func (p *Packet) Args() (Args, error) {
+	if p.checked {
+		return Args{raw: elements(p.Data), attachments: p.Attachments}, nil
+	}
 	var raw []json.RawMessage
 	if err := json.Unmarshal(p.Data, &raw); err != nil {
 		return Args{}, err

@@ -112,7 +112,9 @@ func (s *Socket) event(p *Packet) error {
 	if args.Len() == 0 {
 		return errPayload
 	}
-	if err := json.Unmarshal(args.Raw(0), &name); err != nil {
+	if text, plain := plainText(args.Raw(0)); plain {
+		name = text
+	} else if err := json.Unmarshal(args.Raw(0), &name); err != nil {
 		// A number is a valid event name for Node's parser; nobody listens to one.
 		if json.Unmarshal(args.Raw(0), new(float64)) != nil {
 			return errPayload

@@ -34,6 +34,7 @@ type Packet struct {
 	Attachments [][]byte
 
 	expected int    // attachments announced by a decoded packet
+	checked  bool   // Data is a JSON array
 	text     []byte // the packet without ID as it travels, Data being its end; nil where it is not made yet
 }
 
@@ -147,6 +148,7 @@ func (p *Packet) check() error {
 		if first != '[' {
 			return errPayload
 		}
+		p.checked = true
 	}
 	return nil
 }

@@ -21,6 +21,7 @@ type rooms struct {
 // room keeps its members twice: as a set to change, and as a list for
 // broadcasts, made anew only after a change.
 type room struct {
+	name     string // one text for all its members
 	members  map[*Socket]struct{}
 	snapshot []member
 }
@@ -82,15 +83,16 @@ func (r *rooms) join(s *Socket, names []string, most int) bool {
 	if len(s.rooms)+len(fresh) > most {
 		return false
 	}
-	for _, name := range fresh {
+	for i, name := range fresh {
 		in := r.named[name]
 		if in == nil {
-			in = &room{members: make(map[*Socket]struct{})}
+			in = &room{name: name, members: make(map[*Socket]struct{})}
 			r.named[name] = in
 			r.watch(name, true)
 		}
 		in.members[s] = struct{}{}
 		in.snapshot = nil
+		fresh[i] = in.name
 	}
 	s.rooms = append(s.rooms, fresh...)
 	return true

@@ -1,0 +1,53 @@
+package socketio
+
+import (
+	"encoding/json"
+	"testing"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+)
+
+var _ = Describe("the arguments of a packet", func() {
+	DescribeTable("are split as a JSON decoder does it",
+		func(array string) {
+			var want []json.RawMessage
+			Expect(json.Unmarshal([]byte(array), &want)).To(Succeed())
+			Expect(elements([]byte(array))).To(HaveLen(len(want)))
+			for i, one := range elements([]byte(array)) {
+				Expect(string(one)).To(Equal(string(want[i])))
+			}
+		},
+		Entry(nil, `[]`), Entry(nil, ` [ ] `), Entry(nil, `["a"]`), Entry(nil, `[ "a" , 1,null ,true]`),
+		Entry(nil, `["a",{"b":[1,2,{"c":"],}"}]},[[],[{}]]]`), Entry(nil, `["\"","\\",",[","\\\""]`), Entry(nil, "[\n1\t,\r2 ]"),
+	)
+
+	DescribeTable("plain strings are taken as they are, others left to the decoder",
+		func(raw, want string, plain bool) {
+			text, ok := plainText(json.RawMessage(raw))
+			Expect(ok).To(Equal(plain))
+			Expect(text).To(Equal(want))
+		},
+		Entry(nil, `"metrics:get"`, "metrics:get", true), Entry(nil, `""`, "", true),
+		Entry(nil, `"a\u0062"`, "", false), Entry(nil, `"é"`, "", false), Entry(nil, `1`, "", false), Entry(nil, `[]`, "", false), Entry(nil, ``, "", false),
+	)
+})
+
+func FuzzElements(f *testing.F) {
+	f.Add([]byte(`["a",{"b":[1,"]"]},null]`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var want []json.RawMessage
+		if json.Unmarshal(data, &want) != nil || want == nil {
+			return
+		}
+		got := elements(data)
+		if len(got) != len(want) {
+			t.Fatalf("%q: %d elements, the decoder finds %d", data, len(got), len(want))
+		}
+		for i := range got {
+			if string(got[i]) != string(want[i]) {
+				t.Fatalf("%q: element %d is %q, the decoder has %q", data, i, got[i], want[i])
+			}
+		}
+	})
+}
