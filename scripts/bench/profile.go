@@ -24,13 +24,13 @@ func (p profile) interval() time.Duration {
 func profiles() []profile {
 	const kb = 1 << 10
 	return []profile{
-		{name: "1000-4k", connections: 1000, size: 4 * kb, rate: 20},
+		{name: "1000-4k", connections: 1000, size: 4 * kb, rate: 15},
 		{name: "5000-4k", connections: 5000, size: 4 * kb, rate: 4},
 		{name: "10000-4k", connections: 10_000, size: 4 * kb, rate: 2},
-		{name: "1000-256", connections: 1000, size: 256, rate: 30},
+		{name: "1000-256", connections: 1000, size: 256, rate: 15},
 		{name: "1000-64k", connections: 1000, size: 64 * kb, rate: 3},
 		{name: "1000-4k-polling", connections: 1000, size: 4 * kb, rate: 3, polling: true},
-		{name: "1000-4k-deflate", connections: 1000, size: 4 * kb, rate: 20, deflate: true},
+		{name: "1000-4k-deflate", connections: 1000, size: 4 * kb, rate: 15, deflate: true},
 	}
 }
 

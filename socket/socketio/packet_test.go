@@ -3,8 +3,8 @@ package socketio
 import (
 	"encoding/json"
 	"net/http"
-	"slices"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
