@@ -61,7 +61,7 @@ func BenchmarkHistory(b *testing.B) {
 	for _, rows := range []int{10_000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprintf("rows=%d", rows), func(b *testing.B) {
 			if rows == 1_000_000 && testing.Short() {
-				b.Skip("a million rows take half a minute to store and 700 MB of disk")
+				b.Skip("-short: a million rows take a while to store, and more than half a gigabyte of disk")
 			}
 			s := benchOpen(b)
 			from := benchFill(b, s, rows, 256)
