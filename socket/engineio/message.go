@@ -86,6 +86,7 @@ const (
 	opClose  = 0x8
 	opPong   = 0xA
 
+	bitFinal = 0x80
 	// bitCompressed marks a message that permessage-deflate has compressed
 	// (RFC 7692, clause 6).
 	bitCompressed = 0x40
@@ -98,7 +99,7 @@ func appendFrame(b []byte, opcode byte, prefix string, payload []byte) []byte {
 	if b == nil {
 		b = make([]byte, 0, n+10)
 	}
-	b = append(b, 0x80|opcode)
+	b = append(b, bitFinal|opcode)
 	switch {
 	case n < 126:
 		b = append(b, byte(n))

@@ -18,8 +18,8 @@ type parking struct {
 	failed bool // connections are read in goroutines of their own then
 	file   *os.File
 	raw    syscall.RawConn
-	watch  sync.WaitGroup
 	ticket atomic.Uint64
+	crew   crew
 
 	mu   sync.Mutex
 	here map[uint64]*Session
@@ -96,7 +96,7 @@ func (l *parking) take(ticket uint64) *Session {
 func (p *place) leave() {
 	p.gone.Store(true)
 	if s := p.lot.take(p.ticket); s != nil {
-		go s.readOn()
+		p.lot.crew.read(s)
 	}
 }
 
@@ -118,7 +118,8 @@ func (l *parking) open() bool {
 		l.here = make(map[uint64]*Session)
 		l.mu.Unlock()
 		l.failed = false
-		l.watch.Go(l.run)
+		l.crew.open()
+		l.crew.work.Go(l.run)
 	})
 	return !l.failed
 }
@@ -145,7 +146,7 @@ func (l *parking) wake(events []syscall.EpollEvent) {
 		ticket := uint64(uint32(e.Fd)) | uint64(uint32(e.Pad))<<32
 		if s := l.here[ticket]; s != nil {
 			delete(l.here, ticket)
-			go s.readOn()
+			l.crew.read(s)
 		}
 	}
 }
@@ -155,6 +156,6 @@ func (l *parking) close() {
 	l.once.Do(func() { l.failed = true })
 	if !l.failed {
 		_ = l.file.Close()
-		l.watch.Wait()
+		l.crew.close()
 	}
 }

@@ -124,6 +124,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request, a ask) {
 	} else {
 		err = decodePayload(body, s.receive)
 	}
+	s.pause(false)
 	if err != nil {
 		s.refuse(w, ReasonParseError)
 		return

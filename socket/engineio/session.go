@@ -55,6 +55,7 @@ type Session struct {
 
 	onOpen    func()
 	onMessage func(data []byte, binary bool)
+	onPause   func(mayWait bool)
 	onClose   func(Reason)
 
 	deliver sync.Mutex // one message at a time, whatever the transport
@@ -104,6 +105,18 @@ func (s *Session) OnOpen(f func()) { s.onOpen = f }
 // OnMessage sets the function that receives the client's messages, in order
 // and one at a time. data belongs to it. Call it inside Options.OnSession.
 func (s *Session) OnMessage(f func(data []byte, binary bool)) { s.onMessage = f }
+
+// OnPause sets a function that is called after one or more messages, when the
+// client has nothing more to say for now. With mayWait it is free to wait for
+// the client or anything else: what comes meanwhile is read elsewhere, and may
+// lead to further calls. Call it inside Options.OnSession.
+func (s *Session) OnPause(f func(mayWait bool)) { s.onPause = f }
+
+func (s *Session) pause(mayWait bool) {
+	if s.onPause != nil {
+		s.onPause(mayWait)
+	}
+}
 
 // OnClose sets the function that is told once that the session has ended.
 // Call it inside Options.OnSession.

@@ -163,6 +163,25 @@ func (w *wsConn) next(s *Session) (packet, error) {
 	return packet{kind: packetMessage, binary: true, data: data}, nil
 }
 
+// whole reports whether the next message has come entirely and is read without
+// waiting (RFC 6455, clause 5.2): a final frame, masked, of one length byte or
+// three.
+func (w *wsConn) whole() bool {
+	n := w.in.Buffered()
+	b, err := w.in.Peek(n)
+	if err != nil || n < 4 || b[0]&bitFinal == 0 {
+		return false
+	}
+	switch size := int(b[1] & 0x7f); size {
+	case 126:
+		return n >= 8+int(binary.BigEndian.Uint16(b[2:]))
+	case 127:
+		return false
+	default:
+		return n >= 6+size
+	}
+}
+
 // parseError is a packet that came whole and says nothing.
 type parseError struct{ error }
 
@@ -208,7 +227,11 @@ func (s *Session) readOn() {
 			break
 		}
 		if s.server.parking.enter(s) {
+			s.pause(true)
 			return
+		}
+		if !w.whole() {
+			s.pause(false) // the next read may wait
 		}
 	}
 	w.hangUp()

@@ -45,6 +45,15 @@ func newClient(srv *Server, session *engineio.Session) *client {
 			c.refuse(err)
 		}
 	})
+	session.OnPause(func(mayWait bool) {
+		switch {
+		case !c.inbox.claim():
+		case mayWait:
+			c.inbox.run()
+		default:
+			srv.spawn(c.inbox.run)
+		}
+	})
 	session.OnClose(func(r engineio.Reason) { srv.spawn(func() { c.end(Reason(r)) }) })
 	if session.Protocol() == 3 {
 		// Clients of that time are in the default namespace without asking.
@@ -55,7 +64,7 @@ func newClient(srv *Server, session *engineio.Session) *client {
 
 // do runs f after what the client's packets asked for before.
 func (c *client) do(f func()) {
-	if c.inbox.put(f, nil) {
+	if c.inbox.put(f, nil) || c.inbox.claim() {
 		c.server.spawn(c.inbox.run)
 	}
 }

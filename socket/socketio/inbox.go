@@ -13,11 +13,16 @@ type inbox struct {
 }
 
 // inboxSize is how many packets may wait for a handler; then the reading
-// waits, and with it the client.
-const inboxSize = 256
+// waits, and with it the client. From inboxPatience on a runner is wanted even
+// while more packets come.
+const (
+	inboxSize     = 256
+	inboxPatience = 32
+)
 
-// put adds work, waits for room unless stop comes first, and reports whether
-// the caller must start run.
+// put adds work and waits for room unless stop comes first. It reports whether
+// the caller must start run at once: else that has time until the client
+// pauses.
 func (in *inbox) put(f func(), stop <-chan struct{}) (start bool) {
 	in.mu.Lock()
 	for stop != nil && len(in.waiting) >= inboxSize {
@@ -35,7 +40,20 @@ func (in *inbox) put(f func(), stop <-chan struct{}) (start bool) {
 	}
 	defer in.mu.Unlock()
 	in.waiting = append(in.waiting, f)
-	if in.running {
+	return len(in.waiting) >= inboxPatience && in.take()
+}
+
+// claim reports whether the caller must start run: there is work that nobody
+// does.
+func (in *inbox) claim() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.take()
+}
+
+// take is claim for who holds the lock.
+func (in *inbox) take() bool {
+	if in.running || len(in.waiting) == 0 {
 		return false
 	}
 	in.running = true
