@@ -9,8 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"math/rand/v2"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -127,21 +125,22 @@ func New(o Options) (*Poller, error) {
 // nil: being told to stop is no failure.
 func (p *Poller) Run(ctx context.Context) error {
 	var work sync.WaitGroup
-	for _, t := range p.opts.Targets {
-		work.Go(func() { p.follow(ctx, t) })
+	for i, t := range p.opts.Targets {
+		work.Go(func() { p.follow(ctx, i, t) })
 	}
 	work.Wait()
 	return nil
 }
 
-// follow is one target's schedule: one goroutine, so never two polls at once.
-func (p *Poller) follow(ctx context.Context, t Target) {
+// follow polls one target: one goroutine, so never two polls at once.
+func (p *Poller) follow(ctx context.Context, i int, t Target) {
 	var h health
 	interval := t.Interval
 	if interval <= 0 {
 		interval = p.opts.Interval
 	}
-	timer := time.NewTimer(startDelay(t, min(interval, p.opts.StartWithin)))
+	plan, first := newSchedule(time.Now(), i, len(p.opts.Targets), interval, p.opts.StartWithin, p.opts.Jitter)
+	timer := time.NewTimer(first)
 	defer timer.Stop()
 	for {
 		select {
@@ -149,19 +148,11 @@ func (p *Poller) follow(ctx context.Context, t Target) {
 			return
 		case <-timer.C:
 		}
-		began := time.Now()
 		err := p.poll(ctx, &h, t, p.timeout(interval))
 		if ctx.Err() != nil {
 			return
 		}
-		wait := interval - time.Since(began)
-		if p.opts.Jitter > 0 {
-			wait += time.Duration((rand.Float64()*2 - 1) * p.opts.Jitter * float64(interval))
-		}
-		if later := retryAfter(err); later > wait {
-			wait = min(later, 10*interval)
-		}
-		timer.Reset(max(wait, interval/10))
+		timer.Reset(plan.next(time.Now(), min(retryAfter(err), 10*interval)))
 	}
 }
 
@@ -171,14 +162,6 @@ func (p *Poller) timeout(interval time.Duration) time.Duration {
 		return min(p.opts.Timeout, most)
 	}
 	return most
-}
-
-// startDelay spreads the targets by their names, so that restarts and several
-// instances do not bunch.
-func startDelay(t Target, within time.Duration) time.Duration {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(t.API + "\x00" + t.Source))
-	return time.Duration(float64(h.Sum32()) / (1 << 32) * float64(within))
 }
 
 func (p *Poller) poll(ctx context.Context, h *health, t Target, timeout time.Duration) error {

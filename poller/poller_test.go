@@ -127,13 +127,7 @@ func TestRetryAfterPushesTheNextPollBack(t *testing.T) {
 	})
 }
 
-var _ = Describe("the schedule", func() {
-	It("spreads the starts by name, always the same way", func() {
-		a := startDelay(Target{API: "acme", Source: "us-east"}, 10*time.Second)
-		Expect(a).To(Equal(startDelay(Target{API: "acme", Source: "us-east"}, 10*time.Second)))
-		Expect(a).NotTo(Equal(startDelay(Target{API: "acme", Source: "us-west"}, 10*time.Second)))
-		Expect(a).To(BeNumerically("<", 10*time.Second))
-	})
+var _ = Describe("the options", func() {
 	DescribeTable("refuses options that cannot work, with a sentence", func(o Options, part string) {
 		_, err := New(o)
 		Expect(err).To(MatchError(ContainSubstring(part)))
