@@ -55,7 +55,7 @@ func DefaultConfig() Config {
 		PollLease: 30 * time.Second,
 		DataDir:   "./data", Retention: 168 * time.Hour, HistoryMax: 1000,
 		LogLevel: "info", DrainTimeout: 10 * time.Second, DrainSpread: 2 * time.Second, RedisPrefix: "socket.io",
-		Clients: Clients{MaxEventRate: 1000, MaxBacklog: 16 << 20},
+		Clients: Clients{MaxEventRate: 1000, MaxBacklog: 16 << 20, Compression: 1024},
 	}
 }
 

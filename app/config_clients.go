@@ -38,7 +38,7 @@ func (c *Clients) settings(f *pflag.FlagSet, add func(flag string, secret bool, 
 	add("max-event-rate", false, "MAX_EVENT_RATE")
 	f.IntVar(&c.MaxBacklog, "max-backlog", c.MaxBacklog, "bytes that may wait for a dashboard that does not read, at least 1 MiB")
 	add("max-backlog", false, "MAX_BACKLOG")
-	f.IntVar(&c.Compression, "websocket-compression", c.Compression, "size in bytes from which websocket messages are compressed; 0: never")
+	f.IntVar(&c.Compression, "websocket-compression", c.Compression, "size in bytes from which websocket messages are compressed for dashboards that offer it; 0: never")
 	add("websocket-compression", false, "WEBSOCKET_COMPRESSION")
 	f.StringSliceVar(&c.TrustedProxies, "trusted-proxies", c.TrustedProxies, "networks whose X-Forwarded-For is believed, for example 10.0.0.0/8")
 	add("trusted-proxies", false, "TRUSTED_PROXIES")

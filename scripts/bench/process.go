@@ -55,8 +55,8 @@ func servers(ctx context.Context, dir string) ([]server, error) {
 	return []server{
 		{name: "ours", command: []string{ours}, polling: true, env: []string{
 			"EXTERNAL_API_NAME=acme", "LOG_LEVEL=error", "NODE_ENV=production", "SERVER_HOST=127.0.0.1"}},
-		{name: "ours-deflate", command: []string{ours}, polling: true, env: []string{
-			"EXTERNAL_API_NAME=acme", "LOG_LEVEL=error", "NODE_ENV=production", "SERVER_HOST=127.0.0.1", "WEBSOCKET_COMPRESSION=1024"}},
+		{name: "ours-plain", command: []string{ours}, polling: true, env: []string{
+			"EXTERNAL_API_NAME=acme", "LOG_LEVEL=error", "NODE_ENV=production", "SERVER_HOST=127.0.0.1", "WEBSOCKET_COMPRESSION=0"}},
 		{name: "node", command: []string{"node", peers + "/node/server.js"}, polling: true,
 			env: []string{"NODE_ENV=production", "NODE_PATH=" + modules}},
 		{name: "limit", command: []string{limit}},

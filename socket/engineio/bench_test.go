@@ -46,9 +46,10 @@ func BenchmarkFrame(b *testing.B) {
 		})
 	})
 	b.Run("kind=deflated", func(b *testing.B) {
+		var by deflater
 		benchEach(b, func(b *testing.B, data []byte) {
 			for b.Loop() {
-				NewText(data).deflated(1)
+				NewText(data).deflated(&by, 1)
 			}
 		})
 	})

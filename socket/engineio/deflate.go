@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/flate"
 )
@@ -19,14 +20,22 @@ func offersDeflate(r *http.Request) bool {
 	})
 }
 
+// deflater compresses messages. Its writers are large and are used again; the
+// zero value is ready.
+type deflater struct{ writers sync.Pool }
+
+// deflateLevel is the best there is: a broadcast is compressed once, and its
+// bytes are sent thousands of times.
+const deflateLevel = flate.BestCompression
+
 // deflated returns the message's compressed frame (RFC 7692, clause 7.2.1),
 // made once and shared by all sessions, or the plain one where compression is
 // not wanted, not worth it, or makes it longer.
-func (m *Message) deflated(threshold int) []byte {
+func (m *Message) deflated(by *deflater, threshold int) []byte {
 	if m.Plain || len(m.data) < threshold {
 		return m.wire()
 	}
-	m.deflateOnce.Do(func() { m.compressed = m.compress() })
+	m.deflateOnce.Do(func() { m.compressed = by.frame(m) })
 	if m.compressed == nil {
 		return m.wire()
 	}
@@ -36,13 +45,20 @@ func (m *Message) deflated(threshold int) []byte {
 // tail ends every flushed deflate block; a frame leaves it out.
 const tail = "\x00\x00\xff\xff"
 
-func (m *Message) compress() []byte {
+// frame returns the compressed frame of a message, nil where it is no shorter.
+func (d *deflater) frame(m *Message) []byte {
 	opcode, data := byte(opBinary), m.data
 	if !m.binary {
 		opcode, data = opText, m.packet()
 	}
 	var buf bytes.Buffer
-	if flate.StatelessDeflate(&buf, data, false, nil) != nil {
+	w, _ := d.writers.Get().(*flate.Writer)
+	if w == nil {
+		w, _ = flate.NewWriter(nil, deflateLevel) // fails for unknown levels only
+	}
+	defer d.writers.Put(w)
+	w.Reset(&buf)
+	if _, err := w.Write(data); err != nil || w.Flush() != nil {
 		return nil
 	}
 	b := bytes.TrimSuffix(buf.Bytes(), []byte(tail))

@@ -163,7 +163,7 @@ var _ = Describe("options", func() {
 			write(ws, text)
 			Expect(read(ws)).To(Equal(text))
 		}
-		Expect(len(NewText([]byte(long[1:])).deflated(100))).To(BeNumerically("<", 200))
+		Expect(len(NewText([]byte(long[1:])).deflated(new(deflater), 100))).To(BeNumerically("<", 200))
 		write(ws, "4"+strings.Repeat("x", 100_000)) // some hundred bytes on the wire
 		Expect(closed(ws).Code).To(Equal(1009))
 		Eventually(reasons, "10s").Should(Receive(Equal(ReasonTransportError)))

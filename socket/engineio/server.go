@@ -23,6 +23,7 @@ type Server struct {
 	upgrader  websocket.Upgrader
 	addresses *addresses
 	counters  *counters
+	deflater  deflater
 	zippers   sync.Pool      // of *gzip.Writer, for polls
 	work      sync.WaitGroup // flushers, readers and upgrade watchers
 	parking   parking        // of connections that have nothing to say

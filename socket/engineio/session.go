@@ -218,7 +218,7 @@ func (s *Session) frame(m *Message) []byte {
 		return m.frame3(s.base64)
 	}
 	if s.deflate {
-		return m.deflated(s.server.opts.PerMessageDeflate)
+		return m.deflated(&s.server.deflater, s.server.opts.PerMessageDeflate)
 	}
 	return m.wire()
 }
