@@ -16,6 +16,7 @@ import (
 type parking struct {
 	once   sync.Once
 	failed bool // connections are read in goroutines of their own then
+	epoll  int  // its descriptor
 	file   *os.File
 	raw    syscall.RawConn
 	ticket atomic.Uint64
@@ -41,7 +42,7 @@ func (l *parking) admit(p *place) { p.lot, p.ticket = l, l.ticket.Add(1) }
 // false where the caller must go on reading itself.
 func (l *parking) enter(s *Session) bool {
 	w := s.ws
-	if w.in.Buffered() > 0 || w.place.gone.Load() || !l.open() {
+	if w.raw == nil || w.in.Buffered() > 0 || w.place.gone.Load() || !l.open() {
 		return false
 	}
 	l.mu.Lock()
@@ -57,14 +58,6 @@ func (l *parking) enter(s *Session) bool {
 // await asks for one event of the connection, whose descriptor cannot be
 // closed, and be another's, meanwhile.
 func (l *parking) await(w *wsConn) error {
-	sc, ok := w.NetConn().(syscall.Conn)
-	if !ok {
-		return errors.ErrUnsupported
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return err
-	}
 	op := syscall.EPOLL_CTL_MOD
 	if !w.place.known {
 		op = syscall.EPOLL_CTL_ADD
@@ -76,10 +69,7 @@ func (l *parking) await(w *wsConn) error {
 		Fd:     int32(uint32(t)), Pad: int32(uint32(t >> 32)),
 	}
 	var failed error
-	err = raw.Control(func(fd uintptr) {
-		err := l.raw.Control(func(epoll uintptr) { failed = syscall.EpollCtl(int(epoll), op, int(fd), &e) })
-		failed = errors.Join(failed, err)
-	})
+	err := w.raw.Control(func(fd uintptr) { failed = syscall.EpollCtl(l.epoll, op, int(fd), &e) })
 	return errors.Join(err, failed)
 }
 
@@ -104,12 +94,12 @@ func (p *place) leave() {
 func (l *parking) open() bool {
 	l.once.Do(func() {
 		l.failed = true
-		epoll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
-		if err != nil {
+		var err error
+		if l.epoll, err = syscall.EpollCreate1(syscall.EPOLL_CLOEXEC); err != nil {
 			return
 		}
-		_ = syscall.SetNonblock(epoll, true) // for Go's poller to take it
-		l.file = os.NewFile(uintptr(epoll), "idle connections")
+		_ = syscall.SetNonblock(l.epoll, true) // for Go's poller to take it
+		l.file = os.NewFile(uintptr(l.epoll), "idle connections")
 		if l.raw, err = l.file.SyscallConn(); err != nil {
 			_ = l.file.Close()
 			return

@@ -28,20 +28,22 @@ const (
 // when it takes them. The session's lock guards busy, held, rest and last.
 type wsConn struct {
 	*websocket.Conn
-	in      *bufio.Reader // the library's
-	fd      int           // -1 where the socket cannot be written without waiting
-	place   place         // in the parking
-	deflate bool          // the client takes compressed messages
-	busy    bool          // a flusher is writing
-	held    []byte        // the answer to the handshake, until the first frame
-	rest    []byte        // the part of a frame that did not fit
-	last    []byte        // the close frame that the flusher sends at the end
+	in      *bufio.Reader   // the library's
+	raw     syscall.RawConn // nil where there is no file descriptor
+	fd      int             // -1 then
+	place   place           // in the parking
+	deflate bool            // the client takes compressed messages
+	busy    bool            // a flusher is writing
+	held    []byte          // the answer to the handshake, until the first frame
+	rest    []byte          // the part of a frame that did not fit
+	last    []byte          // the close frame that the flusher sends at the end
 }
 
 func newWSConn(c *websocket.Conn, in *bufio.Reader) *wsConn {
 	w := &wsConn{Conn: c, in: in, fd: -1}
 	if sc, ok := c.NetConn().(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
+			w.raw = raw
 			_ = raw.Control(func(fd uintptr) { w.fd = int(fd) })
 		}
 	}
@@ -145,7 +147,7 @@ func (w *wsConn) next(s *Session) (packet, error) {
 		return packet{}, err
 	}
 	most := s.server.opts.MaxPayload
-	data, err := io.ReadAll(io.LimitReader(r, most+1))
+	data, err := readMessage(r, most+1)
 	switch {
 	case err != nil:
 		return packet{}, err
@@ -161,6 +163,26 @@ func (w *wsConn) next(s *Session) (packet, error) {
 		return parsed(decodeBinary3(data))
 	}
 	return packet{kind: packetMessage, binary: true, data: data}, nil
+}
+
+// readMessage reads to the end or to the limit. It begins small: dashboards
+// send short packets.
+func readMessage(r io.Reader, limit int64) ([]byte, error) {
+	b := make([]byte, 0, 96)
+	for int64(len(b)) < limit {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if err == io.EOF {
+			return b, nil
+		}
+		if err != nil {
+			return b, err
+		}
+	}
+	return b, nil
 }
 
 // whole reports whether the next message has come entirely and is read without
