@@ -3,7 +3,7 @@ GO ?= go
 RACE_FLAG := $(if $(RACE),-race,)
 VERSION ?= 1.0.0
 
-.PHONY: run test lint bench build deps assets
+.PHONY: run test lint bench microbench build deps assets
 
 run: ## the server with the embedded store and the simulated upstream
 	$(GO) run ./cmd/devops-insights
@@ -19,9 +19,13 @@ deps: ## what the tests need beside Go: Node clients, Chromium
 
 test: deps ## every suite; RACE=1 with the race detector
 	$(GO) test $(RACE_FLAG) -count=1 -timeout 20m ./...
+	$(GO) -C scripts/bench test -count=1 ./...
 
 lint: ## formatting, vet, static analysis, known vulnerabilities
 	./scripts/lint.sh
 
-bench: ## micro-benchmarks, ready for benchstat
+bench: deps ## our server beside Node's socket.io and others; BENCH="-quick" for a first look
+	$(GO) -C scripts/bench run . $(or $(BENCH),-out ../../docs/bench)
+
+microbench: ## micro-benchmarks, ready for benchstat
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -118,7 +118,7 @@ func (h *Hub) log(s *socketio.Socket) {
 // answer serves one event of the dashboards.
 func (h *Hub) answer(event string, answer func(*socketio.Socket, request) error) {
 	h.namespace.On(event, func(s *socketio.Socket, args socketio.Args, _ socketio.Acknowledge) {
-		err := answer(s, parseRequest(args.Raw(0)))
+		err := answer(s, request(args.Members(0)))
 		if err != nil && !errors.Is(err, socketio.ErrDisconnected) && s.Context().Err() == nil {
 			h.Logger.WithError(err).WithFields(logrus.Fields{"socket": s.ID(), "event": event}).
 				Warn("an event could not be answered")

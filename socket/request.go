@@ -13,19 +13,14 @@ import (
 // destructure it: whatever is not an object has no members.
 type request map[string]json.RawMessage
 
-func parseRequest(arg json.RawMessage) request {
-	var r request
-	if len(arg) == 0 || json.Unmarshal(arg, &r) != nil {
-		return nil
-	}
-	return r
-}
-
 var errNotString = errors.New("source is not a string")
 
 // source returns the member "source": empty when JavaScript would call it
 // falsy, an error when it is anything but a string.
 func (r request) source() (string, error) {
+	if name, ok := r.region(); ok {
+		return name, nil
+	}
 	var v any
 	if raw := r["source"]; raw != nil && json.Unmarshal(raw, &v) != nil {
 		return "", errNotString
@@ -45,6 +40,21 @@ func (r request) source() (string, error) {
 		}
 	}
 	return "", errNotString
+}
+
+// region returns a source that is written as the regions are.
+func (r request) region() (string, bool) {
+	raw := r["source"]
+	if len(raw) < 2 || raw[0] != '"' {
+		return "", false
+	}
+	name := raw[1 : len(raw)-1]
+	for _, c := range name {
+		if c != '-' && (c < 'a' || c > 'z') {
+			return "", false
+		}
+	}
+	return string(name), true
 }
 
 // limit returns the member "limit" within 1 and most; def where it is missing,

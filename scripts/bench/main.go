@@ -4,7 +4,7 @@
 // upstream, notices changes and pushes them; dashboards on raw connections
 // receive them. All traffic is on loopback.
 //
-//	go run ./scripts/bench -quick
+//	go -C scripts/bench run . -quick
 //	make bench
 package main
 
@@ -13,6 +13,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"slices"
@@ -30,26 +31,28 @@ func main() {
 
 func run() (err error) {
 	names := flag.String("profiles", "", "profiles, separated by commas; empty: all")
-	only := flag.String("servers", "ours,node,limit,zishang520", "servers, separated by commas")
+	only := flag.String("servers", "ours,ours-plain,node,limit,zishang520", "servers, separated by commas")
 	rounds := flag.Int("runs", 5, "runs of each server under each profile")
 	quick := flag.Bool("quick", false, "one short run of each server at 1000 dashboards, for a first look")
-	out := flag.String("out", "", "directory for results.json, the table and the charts; empty: only print")
+	live := flag.Duration("live", 10*time.Second, "how long changes come in each run")
+	out := flag.String("out", "", "directory for results.json, results.md and the charts; empty: only print")
+	root := flag.String("root", "../..", "the repository")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
 	chosen := choose(profiles(), *names, func(p profile) string { return p.name })
-	b := &bench{times: times{warm: 3 * time.Second, settle: 3 * time.Second, live: 10 * time.Second, drain: 3 * time.Second}}
+	b := &bench{times: times{warm: 3 * time.Second, settle: 3 * time.Second, live: *live, drain: 3 * time.Second}}
 	if *quick {
 		*rounds, b.times.live = 1, 5*time.Second
-		chosen = choose(chosen, "1000-4k", func(p profile) string { return p.name })
+		chosen = chosen[:1]
 	}
 	if b.dir, err = os.MkdirTemp("", "bench"); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
 	fmt.Fprintln(os.Stderr, "building the servers")
-	all, err := servers(ctx, b.dir)
+	all, err := servers(ctx, *root, b.dir)
 	if err != nil {
 		return err
 	}
@@ -58,12 +61,13 @@ func run() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.upstream.server.Close()) }()
-	var outcomes []outcome
+	r := report{Machine: thisMachine(), Method: fmt.Sprintf(
+		"%d interleaved runs of each server, %s of changes in each; medians, ratios run by run.", *rounds, b.times.live)}
 	for i, p := range chosen {
 		for round := range *rounds {
 			for k := range all {
 				s := all[(k+round)%len(all)] // another one first each time
-				if p.polling && !s.polling {
+				if p.left(s) {
 					continue
 				}
 				o, err := b.run(ctx, s, p)
@@ -71,14 +75,23 @@ func run() (err error) {
 					return fmt.Errorf("%s under %s: %w", s.name, p.name, err)
 				}
 				o.Round = round
-				outcomes = append(outcomes, o)
-				fmt.Fprintf(os.Stderr, "%d/%d %s run %d %-12s cpu/msg %6.2f µs  cpu/connect %7.1f µs  idle %5.1f kB  busy %6.1f kB  p50 %6.1f p99 %6.1f max %6.1f ms  %6.0f B  lost %d twice %d unordered %d of %d\n",
-					i+1, len(chosen), p.name, round+1, s.name, o.CPUPerMessage, o.CPUPerConnect, o.IdleKB, o.BusyKB, o.P50, o.P99, o.Max, o.Bytes, o.Lost, o.Twice, o.Unordered, o.Delivered)
+				r.Runs = append(r.Runs, o)
+				o.tell(os.Stderr, fmt.Sprintf("profile %d/%d %s, run %d/%d", i+1, len(chosen), p.name, round+1, *rounds))
 			}
 		}
+		r.Profiles = append(r.Profiles, summarize(p, r.Runs))
 	}
-	_ = out
-	return nil
+	fmt.Println(r.markdown())
+	if *out == "" {
+		return nil
+	}
+	return r.write(*out)
+}
+
+// tell prints one run as it ends.
+func (o outcome) tell(w io.Writer, where string) {
+	fmt.Fprintf(w, "%s: %-10s %6.2f µs/message %6.0f µs/connect %5.1f kB idle %5.1f busy, p50 %.1f p99 %.1f max %.1f ms, %.0f bytes, lost %d twice %d unordered %d of %d, others %.0f %%\n",
+		where, o.Server, o.CPUPerMessage, o.CPUPerConnect, o.IdleKB, o.BusyKB, o.P50, o.P99, o.Max, o.Bytes, o.Lost, o.Twice, o.Unordered, o.Delivered, 100*o.Foreign)
 }
 
 func choose[T any](all []T, names string, name func(T) string) []T {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,13 +24,17 @@ type server struct {
 	polling bool
 }
 
-// peers is the directory of the servers that ours is compared with.
-const peers = "scripts/bench/peers"
+// ours is the name of the server that the others are compared with.
+const ours = "ours"
 
-// servers builds the programs into dir and returns them, ours first.
-func servers(ctx context.Context, dir string) ([]server, error) {
-	// The Go peers are a module of their own: zishang520/socket.io does not
-	// build with the version of quic-go that gin asks for.
+// place orders the servers in the tables.
+func place(name string) int {
+	return slices.Index([]string{ours, "ours-plain", "node", "limit", "zishang520"}, name)
+}
+
+// servers builds the programs into dir and returns them. root is the
+// repository.
+func servers(ctx context.Context, root, dir string) ([]server, error) {
 	build := func(name, module, pkg string) (string, error) {
 		out := filepath.Join(dir, name)
 		cmd := exec.CommandContext(ctx, "go", "build", "-C", module, "-trimpath", "-o", out, pkg)
@@ -39,25 +44,24 @@ func servers(ctx context.Context, dir string) ([]server, error) {
 		}
 		return out, nil
 	}
-	ours, err1 := build("devops-insights", ".", "./cmd/devops-insights")
-	limit, err2 := build("limit", peers, "./limit")
-	peer, err3 := build("zishang520", peers, "./zishang520")
+	product, err1 := build("devops-insights", root, "./cmd/devops-insights")
+	limit, err2 := build("limit", ".", "./peers/limit")
+	peer, err3 := build("zishang520", ".", "./peers/zishang520")
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
-	modules, err := filepath.Abs("test/js/node_modules")
+	modules, err := filepath.Abs(filepath.Join(root, "test/js/node_modules"))
 	if err != nil {
 		return nil, err
 	}
 	if _, err := os.Stat(filepath.Join(modules, "socket.io")); err != nil {
 		return nil, fmt.Errorf("the Node peer is not installed: run make deps: %w", err)
 	}
+	settings := []string{"EXTERNAL_API_NAME=acme", "LOG_LEVEL=error", "NODE_ENV=production", "SERVER_HOST=127.0.0.1"}
 	return []server{
-		{name: "ours", command: []string{ours}, polling: true, env: []string{
-			"EXTERNAL_API_NAME=acme", "LOG_LEVEL=error", "NODE_ENV=production", "SERVER_HOST=127.0.0.1"}},
-		{name: "ours-plain", command: []string{ours}, polling: true, env: []string{
-			"EXTERNAL_API_NAME=acme", "LOG_LEVEL=error", "NODE_ENV=production", "SERVER_HOST=127.0.0.1", "WEBSOCKET_COMPRESSION=0"}},
-		{name: "node", command: []string{"node", peers + "/node/server.js"}, polling: true,
+		{name: ours, command: []string{product}, polling: true, env: settings},
+		{name: "ours-plain", command: []string{product}, polling: true, env: append(slices.Clip(settings), "WEBSOCKET_COMPRESSION=0")},
+		{name: "node", command: []string{"node", "peers/node/server.js"}, polling: true,
 			env: []string{"NODE_ENV=production", "NODE_PATH=" + modules}},
 		{name: "limit", command: []string{limit}},
 		{name: "zishang520", command: []string{peer}, polling: true},
@@ -164,4 +168,32 @@ func (p *process) memory() (int64, error) {
 	}
 	pages, err := strconv.ParseInt(fields[1], 10, 64)
 	return pages * int64(os.Getpagesize()), err
+}
+
+// busy returns the time that all cores together have worked since they were
+// switched on, for whomever.
+func busy() (time.Duration, error) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	var ticks int64
+	for i, field := range strings.Fields(line)[1:] {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("/proc/stat: %w", err)
+		}
+		if i != 3 && i != 4 && i < 8 { // idle, iowait; guests are counted twice
+			ticks += n
+		}
+	}
+	return time.Duration(ticks) * (time.Second / 100), nil
+}
+
+// own returns the time that this process has worked.
+func own() (time.Duration, error) {
+	var u syscall.Rusage
+	err := syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), err
 }

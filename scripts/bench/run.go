@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -28,6 +29,9 @@ type outcome struct {
 	Lost          int64   `json:"lost"`
 	Twice         int64   `json:"twice"`
 	Unordered     int64   `json:"unordered"`
+	// Foreign is the share of the machine that neither the server nor the
+	// dashboards used while messages were delivered.
+	Foreign float64 `json:"foreign"`
 }
 
 // times are the lengths of the parts of a run.
@@ -40,7 +44,6 @@ type bench struct {
 	dir      string
 	upstream *upstream
 	times    times
-	progress func(format string, args ...any)
 }
 
 // run measures one server under one profile.
@@ -85,24 +88,49 @@ func (b *bench) run(ctx context.Context, s server, p profile) (_ outcome, err er
 	result.IdleKB = float64(idle-empty) / 1024 / float64(p.connections)
 
 	crowd.begin(b.upstream.last())
-	if before, err = proc.cpu(); err != nil {
+	first, err := readClocks(proc)
+	if err != nil {
 		return result, err
 	}
 	b.upstream.setLive(true)
 	busiest := b.watch(ctx, proc)
 	b.upstream.setLive(false)
 	wait(ctx, b.times.drain)
-	if after, err = proc.cpu(); err != nil {
+	last, err := readClocks(proc)
+	if err != nil {
 		return result, err
 	}
+	result.Foreign = last.foreign(first)
 	result.BusyKB = float64(busiest-empty) / 1024 / float64(p.connections)
 	crowd.disperse()
 	crowd.sum(&result, b.upstream.last())
 	if result.Delivered == 0 {
 		return result, errors.New("nothing was delivered")
 	}
-	result.CPUPerMessage = micro(after-before) / float64(result.Delivered)
+	result.CPUPerMessage = micro(last.server-first.server) / float64(result.Delivered)
 	return result, ctx.Err()
+}
+
+// clocks are who has worked how long.
+type clocks struct {
+	at                  time.Time
+	server, self, whole time.Duration
+}
+
+func readClocks(p *process) (c clocks, err error) {
+	var err1, err2, err3 error
+	c.at = time.Now()
+	c.server, err1 = p.cpu()
+	c.self, err2 = own()
+	c.whole, err3 = busy()
+	return c, errors.Join(err1, err2, err3)
+}
+
+// foreign is the share of all cores that others had since the earlier reading.
+func (c clocks) foreign(since clocks) float64 {
+	others := (c.whole - since.whole) - (c.server - since.server) - (c.self - since.self)
+	all := c.at.Sub(since.at) * time.Duration(runtime.NumCPU())
+	return max(0, float64(others)/float64(all))
 }
 
 // warmUp waits until the server takes dashboards, lets some come and go and

@@ -12,12 +12,13 @@ import (
 type Args struct {
 	raw         []json.RawMessage
 	attachments [][]byte
+	checked     bool // raw is valid JSON
 }
 
 // Args returns the arguments in Data, the event's name first.
 func (p *Packet) Args() (Args, error) {
 	if p.checked {
-		return Args{raw: elements(p.Data), attachments: p.Attachments}, nil
+		return Args{raw: elements(p.Data), attachments: p.Attachments, checked: true}, nil
 	}
 	var raw []json.RawMessage
 	if err := json.Unmarshal(p.Data, &raw); err != nil {
@@ -36,6 +37,22 @@ func (a Args) Raw(i int) json.RawMessage {
 		return nil
 	}
 	return a.raw[i]
+}
+
+// Members returns the members of argument i as JSON text; nil where it is not
+// an object. Of members with one name the last counts, as in JavaScript.
+func (a Args) Members(i int) map[string]json.RawMessage {
+	raw := a.Raw(i)
+	if a.checked {
+		if all, plain := members(raw); plain {
+			return all
+		}
+	}
+	var all map[string]json.RawMessage
+	if len(raw) == 0 || json.Unmarshal(raw, &all) != nil {
+		return nil
+	}
+	return all
 }
 
 // Decode stores argument i in v, as json.Unmarshal does. A missing argument
@@ -114,7 +131,8 @@ func NewArgs(values ...any) (Args, error) {
 
 // from returns the arguments behind the first n.
 func (a Args) from(n int) Args {
-	return Args{raw: a.raw[min(n, len(a.raw)):], attachments: a.attachments}
+	a.raw = a.raw[min(n, len(a.raw)):]
+	return a
 }
 
 // JSON returns the arguments as a JSON array.

@@ -5,18 +5,43 @@ import (
 	"encoding/json"
 )
 
-// elements splits a JSON array into its elements, which alias it. The text has
-// been checked: what is not valid JSON must not come here.
+// The text that these functions take apart has been checked: what is not valid
+// JSON must not come here.
+
+// elements splits a JSON array into its elements, which alias it.
 func elements(array []byte) []json.RawMessage {
-	array = bytes.TrimSpace(array)
-	array = array[1 : len(array)-1]
 	var all []json.RawMessage
+	parts(array, func(part []byte) { all = append(all, part) })
+	return all
+}
+
+// members splits a JSON object whose names need no decoding; the values alias
+// it. It reports false for anything else.
+func members(object []byte) (map[string]json.RawMessage, bool) {
+	if len(object) == 0 || object[0] != '{' || bytes.IndexByte(object, '\\') >= 0 {
+		return nil, false
+	}
+	all, plain := make(map[string]json.RawMessage, 4), true
+	parts(object, func(part []byte) {
+		end := 1 + bytes.IndexByte(part[1:], '"')
+		name, ok := plainText(json.RawMessage(part[:end+1]))
+		plain = plain && ok
+		_, value, _ := bytes.Cut(part[end+1:], []byte{':'})
+		all[name] = bytes.TrimSpace(value)
+	})
+	return all, plain
+}
+
+// parts calls found for what stands between the commas of an array or object.
+func parts(text []byte, found func(part []byte)) {
+	text = bytes.TrimSpace(text)
+	text = text[1 : len(text)-1]
 	start, depth := 0, 0
-	for i := 0; i < len(array); i++ {
-		switch array[i] {
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
 		case '"':
-			for i++; array[i] != '"'; i++ {
-				if array[i] == '\\' {
+			for i++; text[i] != '"'; i++ {
+				if text[i] == '\\' {
 					i++
 				}
 			}
@@ -26,15 +51,14 @@ func elements(array []byte) []json.RawMessage {
 			depth--
 		case ',':
 			if depth == 0 {
-				all = append(all, bytes.TrimSpace(array[start:i]))
+				found(bytes.TrimSpace(text[start:i]))
 				start = i + 1
 			}
 		}
 	}
-	if last := bytes.TrimSpace(array[start:]); len(last) > 0 {
-		all = append(all, last)
+	if last := bytes.TrimSpace(text[start:]); len(last) > 0 {
+		found(last)
 	}
-	return all
 }
 
 // plainText returns the text of a JSON string that needs no decoding.
