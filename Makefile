@@ -19,6 +19,7 @@ deps: ## what the tests need beside Go: Node clients, Chromium
 
 test: deps ## every suite; RACE=1 with the race detector
 	$(GO) test $(RACE_FLAG) -count=1 -timeout 20m ./...
+	$(GO) test $(RACE_FLAG) -count=1 -timeout 5m -tags portable ./socket/engineio ./socket/socketio # as on systems without epoll
 	$(GO) -C scripts/bench test -count=1 ./...
 
 lint: ## formatting, vet, static analysis, known vulnerabilities

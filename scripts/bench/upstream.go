@@ -113,5 +113,13 @@ func (u *upstream) value(number int64) []byte {
 		})
 		b = append(b, text...)
 	}
-	return append(b, `]}}}}`...)
+	b = append(b, `]}}}`...)
+	if short := u.size - len(b) - len(`,"note":""}`); short > 0 {
+		note := make([]byte, short)
+		for i := range note {
+			note[i] = "0123456789abcdef"[u.random.IntN(16)]
+		}
+		b = fmt.Appendf(b, `,"note":%q`, note)
+	}
+	return append(b, '}')
 }

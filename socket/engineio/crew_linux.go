@@ -1,3 +1,5 @@
+//go:build linux && !portable
+
 package engineio
 
 import (
@@ -12,6 +14,7 @@ import (
 type crew struct {
 	next   chan *Session
 	closed chan struct{}
+	once   sync.Once
 	idle   atomic.Int32
 	work   sync.WaitGroup
 }
@@ -59,6 +62,6 @@ func (c *crew) run(s *Session) {
 
 // close ends the goroutines that wait, and waits for those that work.
 func (c *crew) close() {
-	close(c.closed)
+	c.once.Do(func() { close(c.closed) })
 	c.work.Wait()
 }
