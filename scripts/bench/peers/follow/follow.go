@@ -6,12 +6,15 @@ package follow
 import (
 	"context"
 	"crypto/sha1"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"os/signal"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -36,6 +39,27 @@ func FromEnvironment() (Settings, error) {
 		return s, fmt.Errorf("POLL_INTERVAL: %w", err)
 	}
 	return s, nil
+}
+
+// Serve runs a server until it is told to stop: handler for its dashboards,
+// changed for every new value of a region.
+func Serve(handler http.Handler, changed func(source string, data []byte)) error {
+	settings, err := FromEnvironment()
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	server := &http.Server{Addr: settings.Addr, Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	var work sync.WaitGroup
+	defer work.Wait()
+	work.Go(func() { Run(ctx, settings, changed) })
+	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		stop()
+		return err
+	}
+	return nil
 }
 
 // Run calls changed with every new value of a region until ctx ends.

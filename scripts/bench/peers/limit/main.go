@@ -6,16 +6,13 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
-	"os/signal"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -24,27 +21,11 @@ import (
 )
 
 func main() {
-	if err := serve(); err != nil {
+	all := &rooms{members: make(map[string]map[net.Conn]struct{})}
+	if err := follow.Serve(all, all.broadcast); err != nil {
 		fmt.Fprintln(os.Stderr, "limit:", err)
 		os.Exit(1)
 	}
-}
-
-func serve() error {
-	settings, err := follow.FromEnvironment()
-	if err != nil {
-		return err
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	all := &rooms{members: make(map[string]map[net.Conn]struct{})}
-	server := &http.Server{Addr: settings.Addr, Handler: all, ReadHeaderTimeout: 10 * time.Second}
-	go follow.Run(ctx, settings, all.broadcast)
-	go func() { <-ctx.Done(); _ = server.Close() }()
-	if err := server.ListenAndServe(); err != http.ErrServerClosed {
-		return err
-	}
-	return nil
 }
 
 type rooms struct {

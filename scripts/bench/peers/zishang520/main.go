@@ -3,13 +3,10 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/zishang520/socket.io/v2/socket"
@@ -25,14 +22,8 @@ func main() {
 }
 
 func serve() error {
-	settings, err := follow.FromEnvironment()
-	if err != nil {
-		return err
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	io := socket.NewServer(nil, nil)
-	err = io.On("connection", func(clients ...any) {
+	err := io.On("connection", func(clients ...any) {
 		client := clients[0].(*socket.Socket)
 		_ = client.On("metrics:subscribe", func(args ...any) {
 			if asked, ok := args[0].(map[string]any); ok {
@@ -43,7 +34,9 @@ func serve() error {
 	if err != nil {
 		return err
 	}
-	go follow.Run(ctx, settings, func(source string, data []byte) {
+	routes := http.NewServeMux()
+	routes.Handle("/socket.io/", io.ServeHandler(nil))
+	return follow.Serve(routes, func(source string, data []byte) {
 		var value any
 		if json.Unmarshal(data, &value) != nil {
 			return
@@ -52,14 +45,6 @@ func serve() error {
 			"api": "acme", "source": source, "data": value, "timestamp": time.Now().UTC(),
 		})
 	})
-	routes := http.NewServeMux()
-	routes.Handle("/socket.io/", io.ServeHandler(nil))
-	server := &http.Server{Addr: settings.Addr, Handler: routes, ReadHeaderTimeout: 10 * time.Second}
-	go func() { <-ctx.Done(); _ = server.Close() }()
-	if err := server.ListenAndServe(); err != http.ErrServerClosed {
-		return err
-	}
-	return nil
 }
 
 func room(source string) socket.Room { return socket.Room("metrics:acme:" + source) }
