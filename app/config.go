@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +23,7 @@ type Config struct {
 	Host            string
 	Port            int
 	InternalAddr    string
+	PortOffset      int
 	Environment     string
 	DatabaseURL     string
 	DBTimeout       time.Duration
@@ -93,6 +96,8 @@ func (c *Config) settings() (*pflag.FlagSet, []setting) {
 	add("port", false, "SERVER_PORT", "PORT")
 	f.StringVar(&c.InternalAddr, "internal-addr", c.InternalAddr, "second listener for /livez and /readyz, host:port; empty: none")
 	add("internal-addr", false, "INTERNAL_ADDR")
+	f.IntVar(&c.PortOffset, "port-offset", c.PortOffset, "added to both ports: the number of this instance, where one machine has several")
+	add("port-offset", false, "PORT_OFFSET")
 	f.StringVar(&c.Environment, "environment", c.Environment, "name of the environment, shown by /api/v1/info")
 	add("environment", false, "NODE_ENV")
 	f.StringVar(&c.DatabaseURL, "database-url", c.DatabaseURL, "mongodb:// or mongodb+srv:// URL; empty: the embedded store")
@@ -235,6 +240,9 @@ func (c *Config) normalise() (problems []string) {
 	if c.Port < 0 || c.Port > 65535 {
 		bad("SERVER_PORT=%d is no port: 0 to 65535 are allowed", c.Port)
 	}
+	if c.PortOffset < 0 || c.Port+c.PortOffset > 65535 {
+		bad("PORT_OFFSET=%d cannot be used: SERVER_PORT and it are together at most 65535", c.PortOffset)
+	}
 	if c.PollInterval < 100*time.Millisecond {
 		bad("POLL_INTERVAL=%s is too short: at least 100ms", c.PollInterval)
 	}
@@ -279,6 +287,24 @@ func (c *Config) normalise() (problems []string) {
 		bad("%s", err)
 	}
 	return problems
+}
+
+// ListenPort returns the port of this instance; 0 is any free one.
+func (c *Config) ListenPort() int {
+	if c.Port == 0 {
+		return 0
+	}
+	return c.Port + c.PortOffset
+}
+
+// internalAddr returns the internal address of this instance.
+func (c *Config) internalAddr() string {
+	host, port, err := net.SplitHostPort(c.InternalAddr)
+	n, notANumber := strconv.Atoi(port)
+	if err != nil || notANumber != nil || n == 0 {
+		return c.InternalAddr // as it is; listening says what is wrong with it
+	}
+	return net.JoinHostPort(host, strconv.Itoa(n+c.PortOffset))
 }
 
 // intervals returns the regions that have an interval of their own.

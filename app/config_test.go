@@ -48,6 +48,14 @@ var _ = Describe("the settings", func() {
 		Expect([]any{c.Port, warnings}).To(Equal([]any{7, []string(nil)}))
 	})
 
+	It("give each instance of a machine its own ports", func() {
+		c, _, err := LoadConfig(nil, env("SERVER_PORT", "5000", "INTERNAL_ADDR", "127.0.0.1:6000", "PORT_OFFSET", "2"))
+		Expect(err).NotTo(HaveOccurred())
+		Expect([]any{c.ListenPort(), c.internalAddr()}).To(Equal([]any{5002, "127.0.0.1:6002"}))
+		c, _, _ = LoadConfig(nil, env("SERVER_PORT", "0", "INTERNAL_ADDR", ":0", "PORT_OFFSET", "2"))
+		Expect([]any{c.ListenPort(), c.internalAddr()}).To(Equal([]any{0, ":0"}), "any free ones")
+	})
+
 	It("lower the api name and know when the simulator runs", func() {
 		c, _, err := LoadConfig(nil, env("EXTERNAL_API_NAME", "ACME"))
 		Expect(err).NotTo(HaveOccurred())
@@ -75,6 +83,8 @@ var _ = Describe("the settings", func() {
 	},
 		Entry(nil, "SERVER_PORT", "x", "0 to 65535"),
 		Entry(nil, "SERVER_PORT", "70000", "0 to 65535"),
+		Entry(nil, "PORT_OFFSET", "65000", "at most 65535"),
+		Entry(nil, "PORT_OFFSET", "-1", "at most 65535"),
 		Entry(nil, "POLL_INTERVAL", "1ms", "100ms"),
 		Entry(nil, "POLL_INTERVALS", "eu-west", "region=duration"),
 		Entry(nil, "HISTORY_MAX_LIMIT", "0", "1 to 100000"),

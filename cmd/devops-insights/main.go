@@ -82,6 +82,7 @@ func serve(config app.Config, warnings []string) int {
 	a, err := app.New(ctx, app.Options{Config: config, Logger: log, Version: version})
 	if err != nil {
 		log.WithError(err).Error("the server cannot start")
+		app.Hold(ctx, os.Getenv)
 		return exitFailure
 	}
 	if err := a.Supervise(os.Getenv); err != nil {
@@ -111,7 +112,7 @@ func untilSignal() (context.Context, func()) {
 
 func healthcheck(config app.Config) int {
 	client := http.Client{Timeout: 3 * time.Second}
-	resp, err := client.Get("http://127.0.0.1:" + strconv.Itoa(config.Port) + "/readyz")
+	resp, err := client.Get("http://127.0.0.1:" + strconv.Itoa(config.ListenPort()) + "/readyz")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "not reachable:", err)
 		return exitFailure
