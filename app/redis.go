@@ -10,6 +10,7 @@ import (
 
 	"github.com/devops-insights/devops-insights/socket"
 	"github.com/devops-insights/devops-insights/socket/redisadapter"
+	"github.com/devops-insights/devops-insights/socket/socketio"
 )
 
 // redisTimeout bounds the first contact.
@@ -48,8 +49,9 @@ func (c Config) redis() (*redis.UniversalOptions, error) {
 	return &redis.UniversalOptions{
 		Addrs: addrs, DB: o.DB, Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig,
 		MasterName: c.RedisMaster, IsClusterMode: c.RedisCluster, DialTimeout: redisTimeout,
-		// What is late is dropped and counted by those who ask.
-		MaxRetries: 1, DialerRetries: 1,
+		// What is late is dropped and counted by those who ask, and who asks
+		// says how long that is.
+		MaxRetries: 1, DialerRetries: 1, ContextTimeoutEnabled: true,
 	}, nil
 }
 
@@ -76,7 +78,7 @@ func (a *App) openRedis(ctx context.Context) error {
 	}
 	a.redis = client
 	a.cluster = redisadapter.Open(redisadapter.Options{
-		Client: client, Prefix: c.RedisPrefix, Sharded: c.RedisSharded, Logger: a.log, OnGap: a.missed,
+		Client: client, Prefix: c.RedisPrefix, Sharded: c.RedisSharded, Logger: a.log, OnGap: a.missed, OnLoss: a.lost,
 	})
 	a.onStop("cluster", a.cluster.Close)
 	return nil
@@ -90,6 +92,17 @@ func (a *App) missed() {
 	}
 }
 
+// eventMissed is the server-side event by which an instance tells the others
+// that they have missed something; Node instances know nothing of it.
+const eventMissed = "devops-insights:missed"
+
+// lost tells the other instances that changes of this one did not reach them.
+func (a *App) lost() {
+	if err := a.sockets.Of("/").ServerSideEmit(eventMissed); err != nil {
+		a.log.WithError(err).Warn("other instances do not know that they missed something")
+	}
+}
+
 // joinCluster waits for the other instances to be heard, for as long as a
 // start may take, and brings the dashboards up to date after each gap.
 func (a *App) joinCluster(ctx context.Context, hub *socket.Hub) {
@@ -99,6 +112,7 @@ func (a *App) joinCluster(ctx context.Context, hub *socket.Hub) {
 	if a.cluster == nil {
 		return
 	}
+	a.sockets.Of("/").OnServer(eventMissed, func(socketio.Args, socketio.Acknowledge) { a.missed() })
 	first, cancel := context.WithTimeout(ctx, redisTimeout)
 	defer cancel()
 	if err := a.cluster.Ready(first); err != nil {

@@ -16,7 +16,8 @@ import (
 // Options configures a Cluster. Only Client is required.
 type Options struct {
 	// Client reaches Redis: a single server, Sentinel or a Redis Cluster. It
-	// stays the caller's.
+	// stays the caller's. With ContextTimeoutEnabled a Redis that stands still
+	// is noticed as soon as it can be.
 	Client redis.UniversalClient
 	// Prefix begins the name of every channel. Empty: "socket.io", as in Node.
 	Prefix string
@@ -35,6 +36,9 @@ type Options struct {
 	// OnGap is called when messages come again after a time in which some may
 	// have been missed, so that clients can be brought up to date.
 	OnGap func()
+	// OnLoss is called when Redis takes messages again after it did not take
+	// some: the other servers have missed them, and do not know.
+	OnLoss func()
 	// Logger is told when the connection is lost and found. Required.
 	Logger logrus.FieldLogger
 }

@@ -17,7 +17,7 @@ import (
 
 // instances are servers of one database and one Redis that all poll the
 // upstream of the first.
-func instances(count int, uri string, redis *wire.Redis) []*kit.Server {
+func instances(count int, uri string, redis *wire.Redis, change ...func(*app.Options)) []*kit.Server {
 	GinkgoHelper()
 	var all []*kit.Server
 	for range count {
@@ -25,6 +25,9 @@ func instances(count int, uri string, redis *wire.Redis) []*kit.Server {
 			o.Config.DatabaseURL, o.Config.RedisHost, o.Config.PollLease = uri, redis.URL(), 2*time.Second
 			if len(all) > 0 {
 				o.Config.UpstreamURL = all[0].Upstream.Template()
+			}
+			for _, f := range change {
+				f(o)
 			}
 		}))
 	}
