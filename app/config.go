@@ -28,12 +28,6 @@ type Config struct {
 	DatabaseURL     string
 	DBTimeout       time.Duration
 	PollLease       time.Duration
-	RedisHost       string
-	RedisRequired   bool
-	RedisMaster     string
-	RedisCluster    bool
-	RedisPrefix     string
-	RedisSharded    bool
 	APIName         string
 	UpstreamURL     string
 	UpstreamHeaders []string
@@ -49,6 +43,7 @@ type Config struct {
 	DrainDelay      time.Duration
 	DrainSpread     time.Duration
 	Clients         Clients
+	Redis
 }
 
 // DefaultConfig returns the settings of a machine where nothing is set.
@@ -57,7 +52,8 @@ func DefaultConfig() Config {
 		Port: 5000, Environment: "development", PollInterval: 30 * time.Second,
 		PollLease: 30 * time.Second,
 		DataDir:   "./data", Retention: 168 * time.Hour, HistoryMax: 1000,
-		LogLevel: "info", DrainTimeout: 10 * time.Second, DrainSpread: 2 * time.Second, RedisPrefix: "socket.io",
+		LogLevel: "info", DrainTimeout: 10 * time.Second, DrainSpread: 2 * time.Second,
+		Redis:   Redis{RedisPrefix: "socket.io"},
 		Clients: Clients{MaxEventRate: 1000, MaxBacklog: 16 << 20},
 	}
 }
@@ -106,18 +102,7 @@ func (c *Config) settings() (*pflag.FlagSet, []setting) {
 	add("db-timeout", false, "DB_TIMEOUT")
 	f.DurationVar(&c.PollLease, "poll-lease", c.PollLease, "how long an instance that vanished keeps the others of its database from polling, at least 1s")
 	add("poll-lease", false, "POLL_LEASE")
-	f.StringVar(&c.RedisHost, "redis", c.RedisHost, "redis URL, several hosts separated by commas; empty: a single instance")
-	add("redis", true, "REDIS_HOST")
-	f.BoolVar(&c.RedisRequired, "redis-required", c.RedisRequired, "do not start without Redis")
-	add("redis-required", false, "REDIS_REQUIRED")
-	f.StringVar(&c.RedisMaster, "redis-sentinel-master", c.RedisMaster, "name of the master, where the hosts are Sentinels")
-	add("redis-sentinel-master", false, "REDIS_SENTINEL_MASTER")
-	f.BoolVar(&c.RedisCluster, "redis-cluster", c.RedisCluster, "the hosts are nodes of a Redis Cluster")
-	add("redis-cluster", false, "REDIS_CLUSTER")
-	f.StringVar(&c.RedisPrefix, "redis-prefix", c.RedisPrefix, "beginning of the channels' names, the same for all instances")
-	add("redis-prefix", false, "REDIS_PREFIX")
-	f.BoolVar(&c.RedisSharded, "redis-sharded", c.RedisSharded, "sharded pub/sub of Redis 7, the same for all instances")
-	add("redis-sharded", false, "REDIS_SHARDED")
+	c.redisSettings(f, add)
 	f.StringVar(&c.APIName, "api", c.APIName, "name of the upstream API; empty: demo, from the simulator")
 	add("api", false, "EXTERNAL_API_NAME")
 	f.StringVar(&c.UpstreamURL, "upstream", c.UpstreamURL, "URL template of the upstream with {source} and {api}")

@@ -126,6 +126,17 @@ var _ = DescribeTable("CORS of CLIENT_URL", func(setting, origin, allow string) 
 	Entry("several: not a stranger", "http://a,http://b", "http://c", ""),
 )
 
+var _ = DescribeTable("says which setting of Redis is wrong beside the others", func(part string, pairs ...string) {
+	_, _, err := LoadConfig(nil, env(pairs...))
+	Expect(err).To(MatchError(ContainSubstring(part)))
+},
+	Entry(nil, "need REDIS_SENTINEL_MASTER", "REDIS_HOST", "redis://a:1", "REDIS_SENTINEL_PASSWORD", "x"),
+	Entry(nil, "begins with rediss://", "REDIS_HOST", "redis://a:1", "REDIS_TLS_CA", "ca.pem"),
+	Entry(nil, "REDIS_TLS_CA cannot be read", "REDIS_HOST", "rediss://a:1", "REDIS_TLS_CA", "nothing.pem"),
+	Entry(nil, "holds no certificate", "REDIS_HOST", "rediss://a:1", "REDIS_TLS_CA", "config_test.go"),
+	Entry(nil, "cannot be used together", "REDIS_HOST", "rediss://a:1", "REDIS_TLS_CERT", "config_test.go"),
+)
+
 var _ = It("takes Redis in each of its forms", func() {
 	settings := func(pairs ...string) *redis.UniversalOptions {
 		GinkgoHelper()
@@ -138,8 +149,8 @@ var _ = It("takes Redis in each of its forms", func() {
 	o := settings("REDIS_HOST", "localhost:6380")
 	Expect([]any{o.Addrs, o.TLSConfig == nil}).To(Equal([]any{[]string{"localhost:6380"}, true}))
 	o = settings("REDIS_HOST", "rediss://user:secret@a:1,b:2/3", "REDIS_SENTINEL_MASTER", "main")
-	Expect([]any{o.Addrs, o.MasterName, o.DB, o.Username, o.Password, o.TLSConfig != nil}).
-		To(Equal([]any{[]string{"a:1", "b:2"}, "main", 3, "user", "secret", true}))
+	Expect([]any{o.Addrs, o.MasterName, o.DB, o.Username, o.Password, o.TLSConfig.ServerName}).
+		To(Equal([]any{[]string{"a:1", "b:2"}, "main", 3, "user", "secret", ""}), "each host is checked by its own name")
 	o = settings("REDIS_HOST", "redis://a:1,b:2,c:3", "REDIS_CLUSTER", "true")
 	Expect([]any{o.Addrs, o.IsClusterMode}).To(Equal([]any{[]string{"a:1", "b:2", "c:3"}, true}))
 })

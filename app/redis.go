@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/sirupsen/logrus"
 
 	"github.com/devops-insights/devops-insights/socket"
 	"github.com/devops-insights/devops-insights/socket/redisadapter"
@@ -16,43 +17,13 @@ import (
 // redisTimeout bounds the first contact.
 const redisTimeout = 3 * time.Second
 
-// redis reads the settings of Redis: a redis:// or rediss:// URL, or host:port,
-// with further hosts behind commas for Sentinel and Redis Cluster.
-func (c Config) redis() (*redis.UniversalOptions, error) {
-	setting := c.RedisHost
-	if !strings.Contains(setting, "://") {
-		setting = "redis://" + setting
-	}
-	head, rest, more := strings.Cut(setting, ",")
-	if more { // the number of the database may stand behind the last host
-		if last, path, found := strings.Cut(rest, "/"); found {
-			head, rest = head+"/"+path, last
-		}
-	}
-	o, err := redis.ParseURL(head)
-	if err != nil {
-		// The library's words may hold the URL, and with it a password.
-		return nil, fmt.Errorf("REDIS_HOST cannot be used: redis://[user:password@]host:port[,host:port…][/number] or rediss:// is expected")
-	}
-	addrs := []string{o.Addr}
-	if more {
-		addrs = append(addrs, strings.Split(rest, ",")...)
-	}
-	switch {
-	case c.RedisMaster != "" && c.RedisCluster:
-		return nil, fmt.Errorf("REDIS_SENTINEL_MASTER and REDIS_CLUSTER exclude each other")
-	case len(addrs) > 1 && c.RedisMaster == "" && !c.RedisCluster:
-		return nil, fmt.Errorf("REDIS_HOST names %d hosts: set REDIS_SENTINEL_MASTER or REDIS_CLUSTER=true to say what they are", len(addrs))
-	case c.RedisCluster && o.DB != 0:
-		return nil, fmt.Errorf("REDIS_HOST names database %d: a Redis Cluster has only 0", o.DB)
-	}
-	return &redis.UniversalOptions{
-		Addrs: addrs, DB: o.DB, Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig,
-		MasterName: c.RedisMaster, IsClusterMode: c.RedisCluster, DialTimeout: redisTimeout,
-		// What is late is dropped and counted by those who ask, and who asks
-		// says how long that is.
-		MaxRetries: 1, DialerRetries: 1, ContextTimeoutEnabled: true,
-	}, nil
+// LibraryLog takes what the Redis library says of each attempt: what matters is
+// said once by those who use it.
+type LibraryLog struct{ logrus.FieldLogger }
+
+// Printf takes one line.
+func (l LibraryLog) Printf(_ context.Context, format string, v ...any) {
+	l.FieldLogger.Debugf(format, v...)
 }
 
 // openRedis begins to connect to Redis where it is configured. An instance

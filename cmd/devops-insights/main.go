@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/redis/go-redis/v9"
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/pflag"
 
@@ -74,6 +75,7 @@ func serve(config app.Config, warnings []string) int {
 		log.SetLevel(level)
 	}
 	gin.SetMode(gin.ReleaseMode)
+	redis.SetLogger(app.LibraryLog{FieldLogger: log})
 	for _, w := range warnings {
 		log.Warn(w)
 	}

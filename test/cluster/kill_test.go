@@ -88,7 +88,7 @@ var _ = DescribeTable("SIGKILL of instances and of Redis under load leaves every
 	}
 	change()
 	all := processes(ctx, 3, "DATABASE_URL="+database().Database("kill"), "REDIS_HOST="+redis.URL(), "EXTERNAL_API_NAME=acme",
-		"UPSTREAM_URL="+up.Template(), "POLL_INTERVAL=100ms", "POLL_LEASE=1s")
+		"UPSTREAM_URL="+up.Template(), fmt.Sprint("POLL_INTERVAL=", pollInterval), "POLL_LEASE=1s")
 	var addrs []string
 	for _, p := range all {
 		addrs = append(addrs, p.addr)

@@ -174,7 +174,7 @@ var _ = It("runs as three instances under PM2; reloads and killed instances leav
 	port := row(3)
 	s := supervise("INSTANCES=3", fmt.Sprint("SERVER_PORT=", port), "DATABASE_URL="+database,
 		"REDIS_HOST="+redis.URL(), "REDIS_REQUIRED=true", "EXTERNAL_API_NAME=acme",
-		"UPSTREAM_URL="+up.Template(), "POLL_INTERVAL=100ms", "POLL_LEASE=2s")
+		"UPSTREAM_URL="+up.Template(), fmt.Sprint("POLL_INTERVAL=", pollInterval), "POLL_LEASE=2s")
 	s.do("start", s.file)
 	addrs := []string{}
 	for i := range 3 {

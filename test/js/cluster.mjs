@@ -1,6 +1,6 @@
 // A Node server of a cluster, told what to do by JSON lines and answering with
 // JSON lines. Its own client reports every event that it hears.
-// usage: node cluster.mjs <redis url> [specific | sharded]
+// usage: node cluster.mjs <redis url> [classic | specific | sharded] [key]
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import { createClient } from "redis";
@@ -9,7 +9,7 @@ import adapter from "@socket.io/redis-adapter";
 import { Emitter } from "@socket.io/redis-emitter";
 import { io as connect } from "socket.io-client";
 
-const [url, mode] = process.argv.slice(2);
+const [url, mode, key] = process.argv.slice(2);
 const pub = createClient({ url }), sub = pub.duplicate();
 pub.on("error", () => {});
 sub.on("error", () => {});
@@ -27,8 +27,8 @@ const say = (what, value) => console.log(JSON.stringify({ what, value: show(valu
 const http = createServer();
 const io = new Server(http, {
   adapter: mode === "sharded"
-    ? adapter.createShardedAdapter(pub, sub)
-    : adapter.createAdapter(pub, sub, { publishOnSpecificResponseChannel: mode === "specific" }),
+    ? adapter.createShardedAdapter(pub, sub, { ...(key && { channelPrefix: key }) })
+    : adapter.createAdapter(pub, sub, { publishOnSpecificResponseChannel: mode === "specific", ...(key && { key }) }),
 });
 io.on("connection", (s) => { s.data = { on: "node" }; });
 io.on("news", (...args) => say("server-side", args));
@@ -43,7 +43,7 @@ client.onAny((...args) => {
 });
 client.on("disconnect", (reason) => say("gone", reason));
 
-const emitter = new Emitter(pub);
+const emitter = new Emitter(pub, { ...(key && { key }) });
 const target = (from, { rooms = [], except = [] }) => {
   let t = from;
   for (const r of rooms) t = t.to(r);
