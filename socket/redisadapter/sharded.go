@@ -59,7 +59,7 @@ type shardedData struct {
 	Packet  json.RawMessage `json:"packet,omitempty"`
 	Options *options        `json:"opts,omitempty"`
 	Rooms   []roomName      `json:"rooms,omitempty"`
-	Close   *bool           `json:"close,omitempty"`
+	Close   *truth          `json:"close,omitempty"`
 	ID      string          `json:"requestId,omitempty"`
 	Sockets *[]socketInfo   `json:"sockets,omitempty"`
 	Clients *int            `json:"clientCount,omitempty"`
@@ -83,7 +83,9 @@ func (l *sharded) request(c socketio.Command, id string, wait time.Duration) (st
 	switch c.Kind {
 	case socketio.CommandBroadcast, socketio.CommandBroadcastAck:
 		m.Type = shardedBroadcast
-		text, err := marshal(packetOf(c.Packet))
+		p := packetOf(c.Packet)
+		p.Namespace = nil // the message names it
+		text, err := marshal(p)
 		if err != nil {
 			return "", nil, err
 		}
@@ -98,7 +100,7 @@ func (l *sharded) request(c socketio.Command, id string, wait time.Duration) (st
 	case socketio.CommandLeave:
 		m.Type = shardedLeave
 	case socketio.CommandDisconnect:
-		m.Type, m.Data.Close = shardedDisconnect, &c.Close
+		m.Type, m.Data.Close = shardedDisconnect, (*truth)(&c.Close)
 	case socketio.CommandFetch:
 		m.Type = shardedFetch
 	case socketio.CommandServerEmit:
@@ -163,7 +165,7 @@ func (in shardedMessage) answer(attachments [][]byte) (*socketio.Answer, error) 
 }
 
 func (l *sharded) command(in shardedMessage, attachments [][]byte) (*socketio.Command, error) {
-	c := &socketio.Command{Rooms: texts(in.Data.Rooms), Close: in.Data.Close != nil && *in.Data.Close}
+	c := &socketio.Command{Rooms: texts(in.Data.Rooms), Close: in.Data.Close != nil && bool(*in.Data.Close)}
 	if in.Data.Options != nil {
 		c.Target = in.Data.Options.target()
 	}

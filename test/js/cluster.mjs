@@ -21,7 +21,7 @@ const show = (v) =>
   : v && typeof v === "object" ? Object.fromEntries(Object.entries(v).map(([k, e]) => [k, show(e)])) : v;
 const revive = (v) =>
   Array.isArray(v) ? v.map(revive)
-  : v && typeof v === "object" ? (v.bytes ? Buffer.from(v.bytes) : Object.fromEntries(Object.entries(v).map(([k, e]) => [k, revive(e)]))) : v;
+  : v && typeof v === "object" ? (v.bytes ? Buffer.from(v.bytes) : v.date ? new Date(v.date) : v.undefined ? undefined : Object.fromEntries(Object.entries(v).map(([k, e]) => [k, revive(e)]))) : v;
 const say = (what, value) => console.log(JSON.stringify({ what, value: show(value) }));
 
 const http = createServer();
@@ -44,20 +44,23 @@ client.onAny((...args) => {
 client.on("disconnect", (reason) => say("gone", reason));
 
 const emitter = new Emitter(pub, { ...(key && { key }) });
-const target = (from, { rooms = [], except = [] }) => {
-  let t = from;
+const target = (from, { nsp = "/", rooms = [], except = [], flags = {} }) => {
+  let t = nsp === "/" ? from : from.of(nsp);
+  if (flags.volatile) t = t.volatile;
+  if ("compress" in flags) t = t.compress(flags.compress);
+  if (flags.timeout) t = t.timeout(flags.timeout);
   for (const r of rooms) t = t.to(r);
   return except.length ? t.except(except) : t;
 };
 const ops = {
   emit: (c) => target(io, c).emit(...revive(c.args)),
-  ack: (c) => target(io.timeout(c.timeout ?? 3000), c).emitWithAck(...revive(c.args)),
+  ack: (c) => target(io, { ...c, flags: { timeout: 3000, ...c.flags } }).emitWithAck(...revive(c.args)),
   fetch: async (c) => (await target(io, c).fetchSockets()).map((s) => ({ id: s.id, rooms: [...s.rooms], data: s.data, handshake: s.handshake })),
   join: (c) => target(io, c).socketsJoin(c.args),
   leave: (c) => target(io, c).socketsLeave(c.args),
   disconnect: (c) => target(io, c).disconnectSockets(c.close),
-  serverEmit: (c) => io.serverSideEmit(...c.args),
-  serverAsk: (c) => io.serverSideEmitWithAck(...c.args),
+  serverEmit: (c) => io.of(c.nsp ?? "/").serverSideEmit(...revive(c.args)),
+  serverAsk: (c) => io.of(c.nsp ?? "/").serverSideEmitWithAck(...revive(c.args)),
   allRooms: async () => [...await io.of("/").adapter.allRooms()],
   emitter: (c) => target(emitter, c).emit(...revive(c.args)),
   emitterJoin: (c) => target(emitter, c).socketsJoin(c.args),
