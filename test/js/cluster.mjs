@@ -33,6 +33,8 @@ const io = new Server(http, {
 io.on("connection", (s) => { s.data = { on: "node" }; });
 io.on("news", (...args) => say("server-side", args));
 io.on("question", (q, answer) => answer({ from: "node", q }));
+io.on("nothing", (answer) => answer());
+io.of(/^\/room-\d+$/).on("connection", () => {});
 await new Promise((done) => http.listen(0, "127.0.0.1", done));
 
 const client = connect(`http://127.0.0.1:${http.address().port}`, { transports: ["websocket"], query: { who: "node client" } });
@@ -66,6 +68,11 @@ const ops = {
   emitterJoin: (c) => target(emitter, c).socketsJoin(c.args),
   emitterServer: (c) => emitter.serverSideEmit(...c.args),
 };
+// Sockets of other namespaces hear too; their events name the namespace.
+for (const name of ["/admin", "/room-7"]) {
+  if (name === "/admin") io.of(name);
+  client.io.socket(name).onAny((...args) => say("heard", [name, ...args])).connect();
+}
 client.on("connect", () => say("ready", client.id));
 for await (const line of createInterface({ input: process.stdin })) {
   const c = JSON.parse(line);
