@@ -14,6 +14,8 @@ import (
 	"github.com/joho/godotenv"
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/pflag"
+
+	"github.com/devops-insights/devops-insights/socket/redisadapter"
 )
 
 // Config holds the effective settings. DefaultConfig says what each is when
@@ -53,7 +55,7 @@ func DefaultConfig() Config {
 		PollLease: 30 * time.Second,
 		DataDir:   "./data", Retention: 168 * time.Hour, HistoryMax: 1000,
 		LogLevel: "info", DrainTimeout: 10 * time.Second, DrainSpread: 2 * time.Second,
-		Redis:   Redis{RedisPrefix: "socket.io"},
+		Redis:   Redis{RedisPrefix: "socket.io", RedisSubscriptions: string(redisadapter.Dynamic)},
 		Clients: Clients{MaxEventRate: 1000, MaxBacklog: 16 << 20},
 	}
 }

@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/spf13/pflag"
+
+	"github.com/devops-insights/devops-insights/socket/redisadapter"
 )
 
 // Redis are the settings of how the instances reach each other.
@@ -22,6 +25,7 @@ type Redis struct {
 	RedisCluster          bool
 	RedisPrefix           string
 	RedisSharded          bool
+	RedisSubscriptions    string
 	RedisCA               string
 	RedisCert             string
 	RedisKey              string
@@ -45,6 +49,8 @@ func (c *Redis) redisSettings(f *pflag.FlagSet, add func(flag string, secret boo
 	add("redis-prefix", false, "REDIS_PREFIX")
 	f.BoolVar(&c.RedisSharded, "redis-sharded", c.RedisSharded, "sharded pub/sub of Redis 7, the same for all instances")
 	add("redis-sharded", false, "REDIS_SHARDED")
+	f.StringVar(&c.RedisSubscriptions, "redis-subscriptions", c.RedisSubscriptions, "rooms with a channel of their own in the sharded mode: static, dynamic or dynamic-private, the same for all instances")
+	add("redis-subscriptions", false, "REDIS_SUBSCRIPTIONS")
 	f.StringVar(&c.RedisCA, "redis-tls-ca", c.RedisCA, "file with the certificates (PEM) that rediss:// trusts beside those of the system")
 	add("redis-tls-ca", false, "REDIS_TLS_CA")
 	f.StringVar(&c.RedisCert, "redis-tls-cert", c.RedisCert, "file with the certificate (PEM) of this client, where Redis asks for one")
@@ -82,6 +88,8 @@ func (c *Redis) redis() (*redis.UniversalOptions, error) {
 		return nil, fmt.Errorf("REDIS_HOST names %d hosts: set REDIS_SENTINEL_MASTER or REDIS_CLUSTER=true to say what they are", len(addrs))
 	case c.RedisCluster && o.DB != 0:
 		return nil, fmt.Errorf("REDIS_HOST names database %d: a Redis Cluster has only 0", o.DB)
+	case !slices.Contains([]redisadapter.Subscriptions{redisadapter.Static, redisadapter.Dynamic, redisadapter.DynamicPrivate}, redisadapter.Subscriptions(c.RedisSubscriptions)):
+		return nil, fmt.Errorf("REDIS_SUBSCRIPTIONS=%q is unknown: static, dynamic and dynamic-private are allowed", c.RedisSubscriptions)
 	case c.RedisMaster == "" && (c.RedisSentinelUser != "" || c.RedisSentinelPassword != ""):
 		return nil, errors.New("REDIS_SENTINEL_USER and REDIS_SENTINEL_PASSWORD need REDIS_SENTINEL_MASTER")
 	}

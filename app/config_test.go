@@ -131,6 +131,7 @@ var _ = DescribeTable("says which setting of Redis is wrong beside the others", 
 	Expect(err).To(MatchError(ContainSubstring(part)))
 },
 	Entry(nil, "need REDIS_SENTINEL_MASTER", "REDIS_HOST", "redis://a:1", "REDIS_SENTINEL_PASSWORD", "x"),
+	Entry(nil, "dynamic-private are allowed", "REDIS_HOST", "redis://a:1", "REDIS_SUBSCRIPTIONS", "x"),
 	Entry(nil, "begins with rediss://", "REDIS_HOST", "redis://a:1", "REDIS_TLS_CA", "ca.pem"),
 	Entry(nil, "REDIS_TLS_CA cannot be read", "REDIS_HOST", "rediss://a:1", "REDIS_TLS_CA", "nothing.pem"),
 	Entry(nil, "holds no certificate", "REDIS_HOST", "rediss://a:1", "REDIS_TLS_CA", "config_test.go"),

@@ -49,7 +49,8 @@ func (a *App) openRedis(ctx context.Context) error {
 	}
 	a.redis = client
 	a.cluster = redisadapter.Open(redisadapter.Options{
-		Client: client, Prefix: c.RedisPrefix, Sharded: c.RedisSharded, Logger: a.log, OnGap: a.missed, OnLoss: a.lost,
+		Client: client, Prefix: c.RedisPrefix, Sharded: c.RedisSharded,
+		Subscriptions: redisadapter.Subscriptions(c.RedisSubscriptions), Logger: a.log, OnGap: a.missed, OnLoss: a.lost,
 	})
 	a.onStop("cluster", a.cluster.Close)
 	return nil

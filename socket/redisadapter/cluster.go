@@ -24,6 +24,9 @@ type Options struct {
 	// Sharded uses sharded pub/sub (Redis 7), as createShardedAdapter of Node
 	// does. All servers of a cluster must agree.
 	Sharded bool
+	// Subscriptions are the channels of rooms in the sharded mode. All servers
+	// of a cluster must agree. Empty: Dynamic, as in Node.
+	Subscriptions Subscriptions
 	// SpecificResponses sends answers to the asking server alone, the option
 	// publishOnSpecificResponseChannel of Node.
 	SpecificResponses bool
@@ -84,6 +87,9 @@ var ErrDisconnected = errors.New("redis is out of reach, and with it the other s
 func Open(o Options) *Cluster {
 	if o.Prefix == "" {
 		o.Prefix = "socket.io"
+	}
+	if o.Subscriptions == "" {
+		o.Subscriptions = Dynamic
 	}
 	if o.RequestTimeout <= 0 {
 		o.RequestTimeout = 5 * time.Second

@@ -164,7 +164,7 @@ func FuzzRead(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	l := newClassic("socket.io", "/", "abcdef", false)
-	shards := newSharded("socket.io", "/", "abcdef")
+	shards := newSharded("socket.io", "/", "abcdef", Dynamic)
 	f.Fuzz(func(_ *testing.T, b []byte) {
 		for _, channel := range []string{l.channel, l.requests, l.responses} {
 			m, err := l.read(channel, b)

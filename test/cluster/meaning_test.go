@@ -14,7 +14,16 @@ import (
 
 var _ = DescribeTable("between a Go server and a Node server arrives what was meant", func(mode string) {
 	redis := wire.StartRedis(GinkgoTB())
-	s := start(redis, func(o *redisadapter.Options) { o.SpecificResponses, o.Sharded = mode == "specific", mode == "sharded" })
+	s := start(redis, func(o *redisadapter.Options) {
+		switch mode {
+		case "specific":
+			o.SpecificResponses = true
+		case "sharded":
+			o.Sharded = true
+		case "static", "dynamic-private":
+			o.Sharded, o.Subscriptions = true, redisadapter.Subscriptions(mode)
+		}
+	})
 	s.all.OnServer("nothing", func(_ socketio.Args, ack socketio.Acknowledge) { _ = ack() })
 	s.Of("/admin")
 	rooms := s.OfPattern(regexp.MustCompile(`^/room-\d+$`))
@@ -113,4 +122,6 @@ var _ = DescribeTable("between a Go server and a Node server arrives what was me
 	Entry("with answers on the common channel", "classic"),
 	Entry("with answers to the asking server", "specific"),
 	Entry("in the sharded mode", "sharded"),
+	Entry("in the sharded mode without channels of rooms", "static"),
+	Entry("in the sharded mode with a channel of every room", "dynamic-private"),
 )

@@ -1,6 +1,6 @@
 // A Node server of a cluster, told what to do by JSON lines and answering with
 // JSON lines. Its own client reports every event that it hears.
-// usage: node cluster.mjs <redis url> [classic | specific | sharded] [key]
+// usage: node cluster.mjs <redis url> [classic | specific | sharded | static | dynamic-private] [key]
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";
 import { createClient } from "redis";
@@ -26,8 +26,8 @@ const say = (what, value) => console.log(JSON.stringify({ what, value: show(valu
 
 const http = createServer();
 const io = new Server(http, {
-  adapter: mode === "sharded"
-    ? adapter.createShardedAdapter(pub, sub, { ...(key && { channelPrefix: key }) })
+  adapter: ["sharded", "static", "dynamic-private"].includes(mode)
+    ? adapter.createShardedAdapter(pub, sub, { ...(key && { channelPrefix: key }), ...(mode !== "sharded" && { subscriptionMode: mode }) })
     : adapter.createAdapter(pub, sub, { publishOnSpecificResponseChannel: mode === "specific", ...(key && { key }) }),
 });
 io.on("connection", (s) => { s.data = { on: "node" }; });
