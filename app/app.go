@@ -287,18 +287,18 @@ func (a *App) Stop() error {
 func (a *App) listen(ctx context.Context) error {
 	c := a.opts.Config
 	// Heartbeats and timeouts find who is gone: TCP need not probe as well.
-	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(ctx, "tcp", net.JoinHostPort(c.Host, fmt.Sprint(c.Port)))
+	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(ctx, "tcp", net.JoinHostPort(c.Host, fmt.Sprint(c.ListenPort())))
 	if err != nil {
-		return fmt.Errorf("SERVER_PORT=%d cannot be used: %w", c.Port, err)
+		return fmt.Errorf("port %d cannot be used (SERVER_PORT=%d, PORT_OFFSET=%d): %w", c.ListenPort(), c.Port, c.PortOffset, err)
 	}
 	a.listener = l
 	a.serve("http", l, a.routes())
 	if c.InternalAddr == "" {
 		return nil
 	}
-	internal, err := new(net.ListenConfig).Listen(ctx, "tcp", c.InternalAddr)
+	internal, err := new(net.ListenConfig).Listen(ctx, "tcp", c.internalAddr())
 	if err != nil {
-		return fmt.Errorf("INTERNAL_ADDR=%s cannot be used: %w", c.InternalAddr, err)
+		return fmt.Errorf("INTERNAL_ADDR=%s cannot be used (PORT_OFFSET=%d): %w", c.InternalAddr, c.PortOffset, err)
 	}
 	a.serve("internal http", internal, a.internalRoutes())
 	return nil

@@ -4,14 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/joho/godotenv"
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/pflag"
+
+	"github.com/devops-insights/devops-insights/socket/redisadapter"
 )
 
 // Config holds the effective settings. DefaultConfig says what each is when
@@ -21,16 +25,11 @@ type Config struct {
 	Host            string
 	Port            int
 	InternalAddr    string
+	PortOffset      int
 	Environment     string
 	DatabaseURL     string
 	DBTimeout       time.Duration
 	PollLease       time.Duration
-	RedisHost       string
-	RedisRequired   bool
-	RedisMaster     string
-	RedisCluster    bool
-	RedisPrefix     string
-	RedisSharded    bool
 	APIName         string
 	UpstreamURL     string
 	UpstreamHeaders []string
@@ -46,6 +45,7 @@ type Config struct {
 	DrainDelay      time.Duration
 	DrainSpread     time.Duration
 	Clients         Clients
+	Redis
 }
 
 // DefaultConfig returns the settings of a machine where nothing is set.
@@ -54,7 +54,8 @@ func DefaultConfig() Config {
 		Port: 5000, Environment: "development", PollInterval: 30 * time.Second,
 		PollLease: 30 * time.Second,
 		DataDir:   "./data", Retention: 168 * time.Hour, HistoryMax: 1000,
-		LogLevel: "info", DrainTimeout: 10 * time.Second, DrainSpread: 2 * time.Second, RedisPrefix: "socket.io",
+		LogLevel: "info", DrainTimeout: 10 * time.Second, DrainSpread: 2 * time.Second,
+		Redis:   Redis{RedisPrefix: "socket.io", RedisSubscriptions: string(redisadapter.Dynamic)},
 		Clients: Clients{MaxEventRate: 1000, MaxBacklog: 16 << 20, Compression: 1024},
 	}
 }
@@ -93,6 +94,8 @@ func (c *Config) settings() (*pflag.FlagSet, []setting) {
 	add("port", false, "SERVER_PORT", "PORT")
 	f.StringVar(&c.InternalAddr, "internal-addr", c.InternalAddr, "second listener for /livez and /readyz, host:port; empty: none")
 	add("internal-addr", false, "INTERNAL_ADDR")
+	f.IntVar(&c.PortOffset, "port-offset", c.PortOffset, "added to both ports: the number of this instance, where one machine has several")
+	add("port-offset", false, "PORT_OFFSET")
 	f.StringVar(&c.Environment, "environment", c.Environment, "name of the environment, shown by /api/v1/info")
 	add("environment", false, "NODE_ENV")
 	f.StringVar(&c.DatabaseURL, "database-url", c.DatabaseURL, "mongodb:// or mongodb+srv:// URL; empty: the embedded store")
@@ -101,18 +104,7 @@ func (c *Config) settings() (*pflag.FlagSet, []setting) {
 	add("db-timeout", false, "DB_TIMEOUT")
 	f.DurationVar(&c.PollLease, "poll-lease", c.PollLease, "how long an instance that vanished keeps the others of its database from polling, at least 1s")
 	add("poll-lease", false, "POLL_LEASE")
-	f.StringVar(&c.RedisHost, "redis", c.RedisHost, "redis URL, several hosts separated by commas; empty: a single instance")
-	add("redis", true, "REDIS_HOST")
-	f.BoolVar(&c.RedisRequired, "redis-required", c.RedisRequired, "do not start without Redis")
-	add("redis-required", false, "REDIS_REQUIRED")
-	f.StringVar(&c.RedisMaster, "redis-sentinel-master", c.RedisMaster, "name of the master, where the hosts are Sentinels")
-	add("redis-sentinel-master", false, "REDIS_SENTINEL_MASTER")
-	f.BoolVar(&c.RedisCluster, "redis-cluster", c.RedisCluster, "the hosts are nodes of a Redis Cluster")
-	add("redis-cluster", false, "REDIS_CLUSTER")
-	f.StringVar(&c.RedisPrefix, "redis-prefix", c.RedisPrefix, "beginning of the channels' names, the same for all instances")
-	add("redis-prefix", false, "REDIS_PREFIX")
-	f.BoolVar(&c.RedisSharded, "redis-sharded", c.RedisSharded, "sharded pub/sub of Redis 7, the same for all instances")
-	add("redis-sharded", false, "REDIS_SHARDED")
+	c.redisSettings(f, add)
 	f.StringVar(&c.APIName, "api", c.APIName, "name of the upstream API; empty: demo, from the simulator")
 	add("api", false, "EXTERNAL_API_NAME")
 	f.StringVar(&c.UpstreamURL, "upstream", c.UpstreamURL, "URL template of the upstream with {source} and {api}")
@@ -235,6 +227,9 @@ func (c *Config) normalise() (problems []string) {
 	if c.Port < 0 || c.Port > 65535 {
 		bad("SERVER_PORT=%d is no port: 0 to 65535 are allowed", c.Port)
 	}
+	if c.PortOffset < 0 || c.Port+c.PortOffset > 65535 {
+		bad("PORT_OFFSET=%d cannot be used: SERVER_PORT and it are together at most 65535", c.PortOffset)
+	}
 	if c.PollInterval < 100*time.Millisecond {
 		bad("POLL_INTERVAL=%s is too short: at least 100ms", c.PollInterval)
 	}
@@ -279,6 +274,24 @@ func (c *Config) normalise() (problems []string) {
 		bad("%s", err)
 	}
 	return problems
+}
+
+// ListenPort returns the port of this instance; 0 is any free one.
+func (c *Config) ListenPort() int {
+	if c.Port == 0 {
+		return 0
+	}
+	return c.Port + c.PortOffset
+}
+
+// internalAddr returns the internal address of this instance.
+func (c *Config) internalAddr() string {
+	host, port, err := net.SplitHostPort(c.InternalAddr)
+	n, notANumber := strconv.Atoi(port)
+	if err != nil || notANumber != nil || n == 0 {
+		return c.InternalAddr // as it is; listening says what is wrong with it
+	}
+	return net.JoinHostPort(host, strconv.Itoa(n+c.PortOffset))
 }
 
 // intervals returns the regions that have an interval of their own.

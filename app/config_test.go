@@ -48,6 +48,14 @@ var _ = Describe("the settings", func() {
 		Expect([]any{c.Port, warnings}).To(Equal([]any{7, []string(nil)}))
 	})
 
+	It("give each instance of a machine its own ports", func() {
+		c, _, err := LoadConfig(nil, env("SERVER_PORT", "5000", "INTERNAL_ADDR", "127.0.0.1:6000", "PORT_OFFSET", "2"))
+		Expect(err).NotTo(HaveOccurred())
+		Expect([]any{c.ListenPort(), c.internalAddr()}).To(Equal([]any{5002, "127.0.0.1:6002"}))
+		c, _, _ = LoadConfig(nil, env("SERVER_PORT", "0", "INTERNAL_ADDR", ":0", "PORT_OFFSET", "2"))
+		Expect([]any{c.ListenPort(), c.internalAddr()}).To(Equal([]any{0, ":0"}), "any free ones")
+	})
+
 	It("lower the api name and know when the simulator runs", func() {
 		c, _, err := LoadConfig(nil, env("EXTERNAL_API_NAME", "ACME"))
 		Expect(err).NotTo(HaveOccurred())
@@ -75,6 +83,8 @@ var _ = Describe("the settings", func() {
 	},
 		Entry(nil, "SERVER_PORT", "x", "0 to 65535"),
 		Entry(nil, "SERVER_PORT", "70000", "0 to 65535"),
+		Entry(nil, "PORT_OFFSET", "65000", "at most 65535"),
+		Entry(nil, "PORT_OFFSET", "-1", "at most 65535"),
 		Entry(nil, "POLL_INTERVAL", "1ms", "100ms"),
 		Entry(nil, "POLL_INTERVALS", "eu-west", "region=duration"),
 		Entry(nil, "HISTORY_MAX_LIMIT", "0", "1 to 100000"),
@@ -116,6 +126,18 @@ var _ = DescribeTable("CORS of CLIENT_URL", func(setting, origin, allow string) 
 	Entry("several: not a stranger", "http://a,http://b", "http://c", ""),
 )
 
+var _ = DescribeTable("says which setting of Redis is wrong beside the others", func(part string, pairs ...string) {
+	_, _, err := LoadConfig(nil, env(pairs...))
+	Expect(err).To(MatchError(ContainSubstring(part)))
+},
+	Entry(nil, "need REDIS_SENTINEL_MASTER", "REDIS_HOST", "redis://a:1", "REDIS_SENTINEL_PASSWORD", "x"),
+	Entry(nil, "dynamic-private are allowed", "REDIS_HOST", "redis://a:1", "REDIS_SUBSCRIPTIONS", "x"),
+	Entry(nil, "begins with rediss://", "REDIS_HOST", "redis://a:1", "REDIS_TLS_CA", "ca.pem"),
+	Entry(nil, "REDIS_TLS_CA cannot be read", "REDIS_HOST", "rediss://a:1", "REDIS_TLS_CA", "nothing.pem"),
+	Entry(nil, "holds no certificate", "REDIS_HOST", "rediss://a:1", "REDIS_TLS_CA", "config_test.go"),
+	Entry(nil, "cannot be used together", "REDIS_HOST", "rediss://a:1", "REDIS_TLS_CERT", "config_test.go"),
+)
+
 var _ = It("takes Redis in each of its forms", func() {
 	settings := func(pairs ...string) *redis.UniversalOptions {
 		GinkgoHelper()
@@ -128,8 +150,8 @@ var _ = It("takes Redis in each of its forms", func() {
 	o := settings("REDIS_HOST", "localhost:6380")
 	Expect([]any{o.Addrs, o.TLSConfig == nil}).To(Equal([]any{[]string{"localhost:6380"}, true}))
 	o = settings("REDIS_HOST", "rediss://user:secret@a:1,b:2/3", "REDIS_SENTINEL_MASTER", "main")
-	Expect([]any{o.Addrs, o.MasterName, o.DB, o.Username, o.Password, o.TLSConfig != nil}).
-		To(Equal([]any{[]string{"a:1", "b:2"}, "main", 3, "user", "secret", true}))
+	Expect([]any{o.Addrs, o.MasterName, o.DB, o.Username, o.Password, o.TLSConfig.ServerName}).
+		To(Equal([]any{[]string{"a:1", "b:2"}, "main", 3, "user", "secret", ""}), "each host is checked by its own name")
 	o = settings("REDIS_HOST", "redis://a:1,b:2,c:3", "REDIS_CLUSTER", "true")
 	Expect([]any{o.Addrs, o.IsClusterMode}).To(Equal([]any{[]string{"a:1", "b:2", "c:3"}, true}))
 })

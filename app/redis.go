@@ -7,50 +7,23 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/sirupsen/logrus"
 
 	"github.com/devops-insights/devops-insights/socket"
 	"github.com/devops-insights/devops-insights/socket/redisadapter"
+	"github.com/devops-insights/devops-insights/socket/socketio"
 )
 
 // redisTimeout bounds the first contact.
 const redisTimeout = 3 * time.Second
 
-// redis reads the settings of Redis: a redis:// or rediss:// URL, or host:port,
-// with further hosts behind commas for Sentinel and Redis Cluster.
-func (c Config) redis() (*redis.UniversalOptions, error) {
-	setting := c.RedisHost
-	if !strings.Contains(setting, "://") {
-		setting = "redis://" + setting
-	}
-	head, rest, more := strings.Cut(setting, ",")
-	if more { // the number of the database may stand behind the last host
-		if last, path, found := strings.Cut(rest, "/"); found {
-			head, rest = head+"/"+path, last
-		}
-	}
-	o, err := redis.ParseURL(head)
-	if err != nil {
-		// The library's words may hold the URL, and with it a password.
-		return nil, fmt.Errorf("REDIS_HOST cannot be used: redis://[user:password@]host:port[,host:port…][/number] or rediss:// is expected")
-	}
-	addrs := []string{o.Addr}
-	if more {
-		addrs = append(addrs, strings.Split(rest, ",")...)
-	}
-	switch {
-	case c.RedisMaster != "" && c.RedisCluster:
-		return nil, fmt.Errorf("REDIS_SENTINEL_MASTER and REDIS_CLUSTER exclude each other")
-	case len(addrs) > 1 && c.RedisMaster == "" && !c.RedisCluster:
-		return nil, fmt.Errorf("REDIS_HOST names %d hosts: set REDIS_SENTINEL_MASTER or REDIS_CLUSTER=true to say what they are", len(addrs))
-	case c.RedisCluster && o.DB != 0:
-		return nil, fmt.Errorf("REDIS_HOST names database %d: a Redis Cluster has only 0", o.DB)
-	}
-	return &redis.UniversalOptions{
-		Addrs: addrs, DB: o.DB, Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig,
-		MasterName: c.RedisMaster, IsClusterMode: c.RedisCluster, DialTimeout: redisTimeout,
-		// What is late is dropped and counted by those who ask.
-		MaxRetries: 1, DialerRetries: 1,
-	}, nil
+// LibraryLog takes what the Redis library says of each attempt: what matters is
+// said once by those who use it.
+type LibraryLog struct{ logrus.FieldLogger }
+
+// Printf takes one line.
+func (l LibraryLog) Printf(_ context.Context, format string, v ...any) {
+	l.FieldLogger.Debugf(format, v...)
 }
 
 // openRedis begins to connect to Redis where it is configured. An instance
@@ -76,7 +49,8 @@ func (a *App) openRedis(ctx context.Context) error {
 	}
 	a.redis = client
 	a.cluster = redisadapter.Open(redisadapter.Options{
-		Client: client, Prefix: c.RedisPrefix, Sharded: c.RedisSharded, Logger: a.log, OnGap: a.missed,
+		Client: client, Prefix: c.RedisPrefix, Sharded: c.RedisSharded,
+		Subscriptions: redisadapter.Subscriptions(c.RedisSubscriptions), Logger: a.log, OnGap: a.missed, OnLoss: a.lost,
 	})
 	a.onStop("cluster", a.cluster.Close)
 	return nil
@@ -90,6 +64,17 @@ func (a *App) missed() {
 	}
 }
 
+// eventMissed is the server-side event by which an instance tells the others
+// that they have missed something; Node instances know nothing of it.
+const eventMissed = "devops-insights:missed"
+
+// lost tells the other instances that changes of this one did not reach them.
+func (a *App) lost() {
+	if err := a.sockets.Of("/").ServerSideEmit(eventMissed); err != nil {
+		a.log.WithError(err).Warn("other instances do not know that they missed something")
+	}
+}
+
 // joinCluster waits for the other instances to be heard, for as long as a
 // start may take, and brings the dashboards up to date after each gap.
 func (a *App) joinCluster(ctx context.Context, hub *socket.Hub) {
@@ -99,6 +84,7 @@ func (a *App) joinCluster(ctx context.Context, hub *socket.Hub) {
 	if a.cluster == nil {
 		return
 	}
+	a.sockets.Of("/").OnServer(eventMissed, func(socketio.Args, socketio.Acknowledge) { a.missed() })
 	first, cancel := context.WithTimeout(ctx, redisTimeout)
 	defer cancel()
 	if err := a.cluster.Ready(first); err != nil {

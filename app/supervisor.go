@@ -30,6 +30,22 @@ func (a *App) Supervise(getenv func(string) string) error {
 	return nil
 }
 
+// startPause is more than the second below which PM2 counts a run as unstable.
+const startPause = 2 * time.Second
+
+// Hold waits a moment after a failed start, until ctx ends, where PM2 would
+// otherwise restart at once and give up after 16 quick failures: what is
+// missing, Redis for example, may only be late.
+func Hold(ctx context.Context, getenv func(string) string) {
+	if getenv("NODE_CHANNEL_FD") == "" {
+		return
+	}
+	select {
+	case <-time.After(startPause):
+	case <-ctx.Done():
+	}
+}
+
 func (a *App) supervisedByPM2(channel *os.File) error {
 	if _, err := channel.WriteString("\"ready\"\n"); err != nil {
 		return err

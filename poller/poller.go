@@ -58,7 +58,7 @@ type Options struct {
 	Saver   Saver
 	// Interval is the time between two polls of a region. Zero: 30 s.
 	Interval time.Duration
-	// Timeout bounds one poll with its retries. Zero, and at most: 80 % of the
+	// Timeout bounds one question to the upstream with its retries. Zero, and at most: 80 % of the
 	// region's interval.
 	Timeout time.Duration
 	// Jitter is the share of the interval by which a poll may come earlier or
@@ -164,12 +164,18 @@ func (p *Poller) timeout(interval time.Duration) time.Duration {
 	return most
 }
 
+// saveTimeout bounds the storing of one value. It is not the poll's own time:
+// what a slow upstream leaves of that says nothing of the store.
+const saveTimeout = 10 * time.Second
+
 func (p *Poller) poll(ctx context.Context, h *health, t Target, timeout time.Duration) error {
 	bounded, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	data, err := fetch(bounded, t.Fetch)
+	cancel()
 	if err == nil {
-		_, err = p.opts.Saver.Save(bounded, store.Sample{API: t.API, Source: t.Source, Data: data, At: p.opts.Now()})
+		saving, cancel := context.WithTimeout(ctx, saveTimeout)
+		defer cancel()
+		_, err = p.opts.Saver.Save(saving, store.Sample{API: t.API, Source: t.Source, Data: data, At: p.opts.Now()})
 		if err != nil {
 			err = &Error{Class: ClassStore, Err: fmt.Errorf("the value could not be stored: %w", err)}
 		}

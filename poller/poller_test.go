@@ -103,6 +103,29 @@ func TestAPanicIsThatSourcesFailureAndTheOthersGoOn(t *testing.T) {
 	})
 }
 
+// deadline is a Saver that notes how long it may take.
+type deadline struct{ left time.Duration }
+
+func (d *deadline) Save(ctx context.Context, _ store.Sample) (bool, error) {
+	if at, ok := ctx.Deadline(); ok {
+		d.left = max(d.left, time.Until(at))
+	}
+	return true, nil
+}
+
+func TestASlowUpstreamLeavesTheStoreItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := NewWithT(t)
+		saver := &deadline{}
+		failures := runFor(t, 30*time.Second, Options{Saver: saver, Interval: 10 * time.Second, Jitter: -1, Targets: one(func(context.Context) (json.RawMessage, error) {
+			time.Sleep(7999 * time.Millisecond)
+			return json.RawMessage(`1`), nil
+		})})
+		g.Expect(failures).To(BeEmpty())
+		g.Expect(saver.left).To(Equal(saveTimeout))
+	})
+}
+
 func TestAStoreThatFailsIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := NewWithT(t)

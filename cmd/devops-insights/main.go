@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+	"github.com/redis/go-redis/v9"
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/pflag"
 
@@ -74,6 +75,7 @@ func serve(config app.Config, warnings []string) int {
 		log.SetLevel(level)
 	}
 	gin.SetMode(gin.ReleaseMode)
+	redis.SetLogger(app.LibraryLog{FieldLogger: log})
 	for _, w := range warnings {
 		log.Warn(w)
 	}
@@ -82,6 +84,7 @@ func serve(config app.Config, warnings []string) int {
 	a, err := app.New(ctx, app.Options{Config: config, Logger: log, Version: version})
 	if err != nil {
 		log.WithError(err).Error("the server cannot start")
+		app.Hold(ctx, os.Getenv)
 		return exitFailure
 	}
 	if err := a.Supervise(os.Getenv); err != nil {
@@ -111,7 +114,7 @@ func untilSignal() (context.Context, func()) {
 
 func healthcheck(config app.Config) int {
 	client := http.Client{Timeout: 3 * time.Second}
-	resp, err := client.Get("http://127.0.0.1:" + strconv.Itoa(config.Port) + "/readyz")
+	resp, err := client.Get("http://127.0.0.1:" + strconv.Itoa(config.ListenPort()) + "/readyz")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "not reachable:", err)
 		return exitFailure

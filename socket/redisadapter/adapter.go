@@ -46,7 +46,7 @@ func newAdapter(c *Cluster, n *socketio.Namespace) *adapter {
 		commands: make(chan message, workQueue), events: make(chan message, workQueue),
 	}
 	if c.o.Sharded {
-		a.layout = newSharded(c.o.Prefix, n.Name(), a.uid)
+		a.layout = newSharded(c.o.Prefix, n.Name(), a.uid, c.o.Subscriptions)
 	} else {
 		a.layout = newClassic(c.o.Prefix, n.Name(), a.uid, c.o.SpecificResponses)
 	}

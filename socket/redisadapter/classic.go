@@ -66,7 +66,7 @@ type classicRequest struct {
 	Packet  *packet         `json:"packet,omitempty"`
 	Options *options        `json:"opts,omitempty"`
 	Rooms   []roomName      `json:"rooms,omitempty"`
-	Close   *bool           `json:"close,omitempty"`
+	Close   *truth          `json:"close,omitempty"`
 	Data    json.RawMessage `json:"data,omitempty"`
 	// Of servers before version 8: one socket and one room.
 	Socket string   `json:"sid,omitempty"`
@@ -106,7 +106,7 @@ func (l *classic) request(c socketio.Command, id string, wait time.Duration) (st
 	case socketio.CommandLeave:
 		r.Type = typeLeave
 	case socketio.CommandDisconnect:
-		r.Type, r.Close = typeDisconnect, &c.Close
+		r.Type, r.Close = typeDisconnect, (*truth)(&c.Close)
 	case socketio.CommandServerEmit:
 		r.Type, r.Options, r.Data = typeServerEmit, nil, plainJSON(c.Args)
 	default:
@@ -224,7 +224,7 @@ func (l *classic) readRequest(body []byte) (message, error) {
 		c.Kind = map[int]socketio.CommandKind{
 			typeJoin: socketio.CommandJoin, typeLeave: socketio.CommandLeave, typeDisconnect: socketio.CommandDisconnect,
 		}[r.Type]
-		c.Close = r.Close != nil && *r.Close
+		c.Close = r.Close != nil && bool(*r.Close)
 		if r.Options == nil {
 			if r.Socket == "" {
 				return message{}, fmt.Errorf("a request of type %d names no sockets", r.Type)

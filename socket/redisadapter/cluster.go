@@ -16,13 +16,17 @@ import (
 // Options configures a Cluster. Only Client is required.
 type Options struct {
 	// Client reaches Redis: a single server, Sentinel or a Redis Cluster. It
-	// stays the caller's.
+	// stays the caller's. With ContextTimeoutEnabled a Redis that stands still
+	// is noticed as soon as it can be.
 	Client redis.UniversalClient
 	// Prefix begins the name of every channel. Empty: "socket.io", as in Node.
 	Prefix string
 	// Sharded uses sharded pub/sub (Redis 7), as createShardedAdapter of Node
 	// does. All servers of a cluster must agree.
 	Sharded bool
+	// Subscriptions are the channels of rooms in the sharded mode. All servers
+	// of a cluster must agree. Empty: Dynamic, as in Node.
+	Subscriptions Subscriptions
 	// SpecificResponses sends answers to the asking server alone, the option
 	// publishOnSpecificResponseChannel of Node.
 	SpecificResponses bool
@@ -35,6 +39,9 @@ type Options struct {
 	// OnGap is called when messages come again after a time in which some may
 	// have been missed, so that clients can be brought up to date.
 	OnGap func()
+	// OnLoss is called when Redis takes messages again after it did not take
+	// some: the other servers have missed them, and do not know.
+	OnLoss func()
 	// Logger is told when the connection is lost and found. Required.
 	Logger logrus.FieldLogger
 }
@@ -80,6 +87,9 @@ var ErrDisconnected = errors.New("redis is out of reach, and with it the other s
 func Open(o Options) *Cluster {
 	if o.Prefix == "" {
 		o.Prefix = "socket.io"
+	}
+	if o.Subscriptions == "" {
+		o.Subscriptions = Dynamic
 	}
 	if o.RequestTimeout <= 0 {
 		o.RequestTimeout = 5 * time.Second

@@ -37,8 +37,9 @@ func (u *unpacker) value(b []byte, depth int) ([]byte, error) {
 		return nil, msgp.ErrShortBytes
 	}
 	if kind, data, rest, is := extension(u.rest); is {
+		sized := u.rest[0] <= 0xc9 // the length is written out
 		u.rest = rest
-		return appendExtension(b, kind, data)
+		return u.extension(b, kind, data, sized)
 	}
 	var err error
 	switch msgp.NextType(u.rest) {
@@ -74,16 +75,21 @@ func (u *unpacker) value(b []byte, depth int) ([]byte, error) {
 		if v, u.rest, err = msgp.ReadBytesZC(u.rest); err != nil {
 			return nil, err
 		}
-		b = append(b, `{"_placeholder":true,"num":`...)
-		b = append(strconv.AppendInt(b, int64(len(u.attachments)), 10), '}')
-		u.attachments = append(u.attachments, bytes.Clone(v))
-		return b, nil
+		return u.binary(b, v), nil
 	case msgp.ArrayType:
 		return u.array(b, depth)
 	case msgp.MapType:
 		return u.object(b, depth)
 	}
 	return nil, fmt.Errorf("a message holds a value of an unknown kind (0x%02x)", u.rest[0])
+}
+
+// binary puts a binary part aside.
+func (u *unpacker) binary(b, part []byte) []byte {
+	b = append(b, `{"_placeholder":true,"num":`...)
+	b = append(strconv.AppendInt(b, int64(len(u.attachments)), 10), '}')
+	u.attachments = append(u.attachments, bytes.Clone(part))
+	return b
 }
 
 func (u *unpacker) array(b []byte, depth int) ([]byte, error) {
@@ -203,11 +209,16 @@ func extension(b []byte) (kind int8, data, rest []byte, is bool) {
 	return int8(b[head]), b[head+1 : head+1+size], b[head+1+size:], true
 }
 
-// appendExtension writes undefined and dates, the kinds that Node sends.
-func appendExtension(b []byte, kind int8, data []byte) ([]byte, error) {
+// extension writes undefined, dates and buffers, also as older senders write
+// them; what else there may be is its kind and its bytes, as in Node.
+func (u *unpacker) extension(b []byte, kind int8, data []byte, sized bool) ([]byte, error) {
 	switch {
+	case kind == 0 && sized:
+		return u.binary(b, data), nil
 	case kind == 0 && len(data) == 1:
 		return nil, errUndefined
+	case kind == 0 && len(data) == 8:
+		return appendTime(b, time.UnixMilli(int64(binary.BigEndian.Uint64(data)))), nil
 	case kind == -1 && len(data) == 4:
 		return appendTime(b, time.Unix(int64(binary.BigEndian.Uint32(data)), 0)), nil
 	case kind == -1 && len(data) == 8:
@@ -216,7 +227,8 @@ func appendExtension(b []byte, kind int8, data []byte) ([]byte, error) {
 	case kind == -1 && len(data) == 12:
 		return appendTime(b, time.Unix(int64(binary.BigEndian.Uint64(data[4:])), int64(binary.BigEndian.Uint32(data)))), nil
 	}
-	return nil, fmt.Errorf("a message holds an extension of kind %d, which is unknown", kind)
+	b = append(strconv.AppendInt(append(b, '['), int64(kind), 10), ',')
+	return append(u.binary(b, data), ']'), nil
 }
 
 func appendTime(b []byte, t time.Time) []byte {

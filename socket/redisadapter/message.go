@@ -35,9 +35,35 @@ type options struct {
 }
 
 type flags struct {
-	Volatile bool  `json:"volatile,omitempty"`
-	Compress *bool `json:"compress,omitempty"`
-	Timeout  int64 `json:"timeout,omitempty"` // milliseconds
+	Volatile truth  `json:"volatile,omitempty"`
+	Compress *truth `json:"compress,omitempty"`
+	Timeout  int64  `json:"timeout,omitempty"` // milliseconds
+}
+
+// UnmarshalJSON takes what matters to a receiver and is content with flags of
+// any other form: no sender checks them, and PHP writes none of them as a list.
+func (f *flags) UnmarshalJSON(b []byte) error {
+	var known struct {
+		Volatile truth
+		Compress *truth
+	}
+	_ = json.Unmarshal(b, &known) // see above
+	*f = flags{Volatile: known.Volatile, Compress: known.Compress}
+	return nil
+}
+
+// truth is a value that JavaScript takes for true or false.
+type truth bool
+
+// UnmarshalJSON reads any value.
+func (t *truth) UnmarshalJSON(b []byte) error {
+	switch string(b) {
+	case "false", "null", "0", `""`:
+		*t = false
+	default:
+		*t = true
+	}
+	return nil
 }
 
 // roomName is a room; in Node it may also be a number.
@@ -75,9 +101,9 @@ func names(rooms []string) []roomName {
 // optionsOf tells a target in the words of Node; wait is how long the sender
 // waits for acknowledgements.
 func optionsOf(t socketio.Target, wait time.Duration) options {
-	o := options{Rooms: names(t.Rooms), Except: names(t.Except), Flags: &flags{Volatile: t.Volatile, Timeout: wait.Milliseconds()}}
+	o := options{Rooms: names(t.Rooms), Except: names(t.Except), Flags: &flags{Volatile: truth(t.Volatile), Timeout: wait.Milliseconds()}}
 	if t.Plain {
-		o.Flags.Compress = new(bool)
+		o.Flags.Compress = new(truth)
 	}
 	return o
 }
@@ -85,8 +111,8 @@ func optionsOf(t socketio.Target, wait time.Duration) options {
 func (o options) target() socketio.Target {
 	t := socketio.Target{Rooms: texts(o.Rooms), Except: texts(o.Except)}
 	if o.Flags != nil {
-		t.Volatile = o.Flags.Volatile
-		t.Plain = o.Flags.Compress != nil && !*o.Flags.Compress
+		t.Volatile = bool(o.Flags.Volatile)
+		t.Plain = o.Flags.Compress != nil && !bool(*o.Flags.Compress)
 	}
 	return t
 }
@@ -107,7 +133,7 @@ func (o options) appendTo(b []byte) []byte {
 type packet struct {
 	Type      int             `json:"type"`
 	Data      json.RawMessage `json:"data"`
-	Namespace *string         `json:"nsp"`
+	Namespace *string         `json:"nsp,omitempty"`
 }
 
 func packetOf(p *socketio.Packet) packet {

@@ -10,12 +10,16 @@ import (
 )
 
 const (
-	// publishBatch is how many messages travel in one round trip.
-	publishBatch = 100
+	// publishBatch and publishBytes are how much travels in one round trip: a
+	// slow Redis takes as much of a burst as it can before it is late.
+	publishBatch = 1000
+	publishBytes = 1 << 20
 	// publishTimeout bounds one round trip, and the wait for it: a Redis that
 	// does not answer costs messages, not memory, and no client hears an old
 	// value after a newer one when it is back.
 	publishTimeout = 2 * time.Second
+	// probePeriod is how often Redis is asked for a sign of life after a loss.
+	probePeriod = 500 * time.Millisecond
 )
 
 // send queues a message and never waits.
@@ -35,29 +39,45 @@ func (c *Cluster) send(channel string, body []byte) error {
 	}
 }
 
-// publish sends the queue in its order, in as few round trips as there are.
+// publish sends the queue in its order, in as few round trips as there are,
+// and tells when messages get through again after some did not.
 func (c *Cluster) publish(ctx context.Context) {
 	batch := make([]outgoing, 0, publishBatch)
-	for {
+	for told := uint64(0); ; {
+		var probe <-chan time.Time
+		if c.dropped.Load() != told {
+			probe = time.After(probePeriod)
+		}
+		batch = batch[:0]
 		select {
 		case m := <-c.out:
-			batch = append(batch[:0], m)
+			batch = c.gather(append(batch, m))
+		case <-probe:
 		case <-ctx.Done():
 			return
 		}
-	more:
-		for len(batch) < publishBatch {
-			select {
-			case m := <-c.out:
-				batch = append(batch, m)
-			default:
-				break more
+		batch = c.fresh(batch)
+		lost := c.dropped.Load()
+		if c.flush(ctx, batch) && lost != told {
+			told = lost
+			if c.o.OnLoss != nil {
+				c.work.Go(c.o.OnLoss)
 			}
 		}
-		if batch = c.fresh(batch); len(batch) > 0 {
-			c.flush(ctx, batch)
+	}
+}
+
+// gather adds what waits already.
+func (c *Cluster) gather(batch []outgoing) []outgoing {
+	for size := len(batch[0].body); len(batch) < publishBatch && size < publishBytes; {
+		select {
+		case m := <-c.out:
+			batch, size = append(batch, m), size+len(m.body)
+		default:
+			return batch
 		}
 	}
+	return batch
 }
 
 // fresh leaves out what has waited too long.
@@ -72,18 +92,30 @@ func (c *Cluster) fresh(batch []outgoing) []outgoing {
 	})
 }
 
-func (c *Cluster) flush(ctx context.Context, batch []outgoing) {
+// once is a command that is not sent again when its answer is lost: Redis may
+// have taken it, and the clients of other servers would hear it twice.
+type once struct{ *redis.IntCmd }
+
+// NoRetry implements redis.Cmder.
+func (once) NoRetry() bool { return true }
+
+// flush sends a batch, or a ping where it is empty, and reports whether Redis
+// took all of it.
+func (c *Cluster) flush(ctx context.Context, batch []outgoing) bool {
 	limited, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
+	if len(batch) == 0 {
+		return c.o.Client.Ping(limited).Err() == nil
+	}
+	verb := "publish"
+	if c.o.Sharded {
+		verb = "spublish"
+	}
 	var size int64
 	done, err := c.o.Client.Pipelined(limited, func(p redis.Pipeliner) error {
 		for _, m := range batch {
 			size += int64(len(m.body)) + 1
-			if c.o.Sharded {
-				p.SPublish(limited, m.channel, m.body)
-			} else {
-				p.Publish(limited, m.channel, m.body)
-			}
+			_ = p.Process(limited, once{redis.NewIntCmd(limited, verb, m.channel, m.body)}) // it only queues
 		}
 		return nil
 	})
@@ -99,6 +131,7 @@ func (c *Cluster) flush(ctx context.Context, batch []outgoing) {
 	if err != nil && failed > 0 && ctx.Err() == nil {
 		c.o.Logger.WithError(err).WithField("messages", failed).Warn("redis did not take messages for the other servers")
 	}
+	return failed == 0
 }
 
 // servers returns how many servers of a namespace there are, this one included.

@@ -24,17 +24,28 @@ const (
 )
 
 // socketIDLength is how long the id of a socket is; a room of that length has
-// no channel of its own, in Node as here.
+// no channel of its own in the dynamic mode, in Node as here.
 const socketIDLength = 20
 
-// sharded is the layout of createShardedAdapter in Node, with its default
-// subscriptions: one channel for each room that has members here.
+// Subscriptions says which rooms have a channel of their own in the sharded
+// mode: the option subscriptionMode of Node.
+type Subscriptions string
+
+// The modes of Node.
+const (
+	Static         Subscriptions = "static"          // none
+	Dynamic        Subscriptions = "dynamic"         // those that are not of one client alone
+	DynamicPrivate Subscriptions = "dynamic-private" // all
+)
+
+// sharded is the layout of createShardedAdapter in Node.
 type sharded struct {
 	namespace, uid, channel string
+	subscribed              Subscriptions
 }
 
-func newSharded(prefix, namespace, uid string) *sharded {
-	return &sharded{namespace: namespace, uid: uid, channel: prefix + "#" + namespace + "#"}
+func newSharded(prefix, namespace, uid string, subscribed Subscriptions) *sharded {
+	return &sharded{namespace: namespace, uid: uid, channel: prefix + "#" + namespace + "#", subscribed: subscribed}
 }
 
 func (l *sharded) subscriptions() []subscription {
@@ -43,9 +54,10 @@ func (l *sharded) subscriptions() []subscription {
 
 func (l *sharded) servers() subscription { return subscription{name: l.channel} }
 
-// room returns the subscription of a room.
+// room returns the subscription of a room, and whether it has one.
 func (l *sharded) room(name string) (subscription, bool) {
-	return subscription{name: l.channel + name + "#"}, len(name) != socketIDLength
+	own := l.subscribed == DynamicPrivate || l.subscribed == Dynamic && len(name) != socketIDLength
+	return subscription{name: l.channel + name + "#"}, own
 }
 
 type shardedMessage struct {
@@ -59,7 +71,7 @@ type shardedData struct {
 	Packet  json.RawMessage `json:"packet,omitempty"`
 	Options *options        `json:"opts,omitempty"`
 	Rooms   []roomName      `json:"rooms,omitempty"`
-	Close   *bool           `json:"close,omitempty"`
+	Close   *truth          `json:"close,omitempty"`
 	ID      string          `json:"requestId,omitempty"`
 	Sockets *[]socketInfo   `json:"sockets,omitempty"`
 	Clients *int            `json:"clientCount,omitempty"`
@@ -83,7 +95,9 @@ func (l *sharded) request(c socketio.Command, id string, wait time.Duration) (st
 	switch c.Kind {
 	case socketio.CommandBroadcast, socketio.CommandBroadcastAck:
 		m.Type = shardedBroadcast
-		text, err := marshal(packetOf(c.Packet))
+		p := packetOf(c.Packet)
+		p.Namespace = nil // the message names it
+		text, err := marshal(p)
 		if err != nil {
 			return "", nil, err
 		}
@@ -98,7 +112,7 @@ func (l *sharded) request(c socketio.Command, id string, wait time.Duration) (st
 	case socketio.CommandLeave:
 		m.Type = shardedLeave
 	case socketio.CommandDisconnect:
-		m.Type, m.Data.Close = shardedDisconnect, &c.Close
+		m.Type, m.Data.Close = shardedDisconnect, (*truth)(&c.Close)
 	case socketio.CommandFetch:
 		m.Type = shardedFetch
 	case socketio.CommandServerEmit:
@@ -163,7 +177,7 @@ func (in shardedMessage) answer(attachments [][]byte) (*socketio.Answer, error) 
 }
 
 func (l *sharded) command(in shardedMessage, attachments [][]byte) (*socketio.Command, error) {
-	c := &socketio.Command{Rooms: texts(in.Data.Rooms), Close: in.Data.Close != nil && *in.Data.Close}
+	c := &socketio.Command{Rooms: texts(in.Data.Rooms), Close: in.Data.Close != nil && bool(*in.Data.Close)}
 	if in.Data.Options != nil {
 		c.Target = in.Data.Options.target()
 	}

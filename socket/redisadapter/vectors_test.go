@@ -145,12 +145,26 @@ var _ = Describe("MessagePack", func() {
 	})
 })
 
+var _ = DescribeTable("what other senders write is read as Node reads it", func(bytes, data string, attachments ...[]byte) {
+	m, err := newClassic("socket.io", "/", "abcdef", false).read("socket.io#/#", []byte(bytes))
+	Expect(err).NotTo(HaveOccurred())
+	Expect(string(m.command.Packet.Data)).To(Equal(data))
+	Expect(m.command.Packet.Attachments).To(HaveExactElements(attachments))
+	Expect(m.command.Target.Volatile).To(BeFalse())
+},
+	Entry("no namespace, no exceptions, and flags as an empty list, as PHP has it", "\x93\xa7emitter\x82\xa4type\x02\xa4data\x92\xa1e\x01\x82\xa5rooms\x90\xa5flags\x90", `["e",1]`),
+	Entry("a buffer of older emitters", "\x93\xa7emitter\x82\xa4type\x02\xa4data\x92\xa1e\xc7\x01\x00\x07\x81\xa5rooms\x90", `["e",{"_placeholder":true,"num":0}]`, []byte{7}),
+	Entry("a date of older emitters", "\x93\xa7emitter\x82\xa4type\x02\xa4data\x92\xa1e\xd7\x00\x00\x00\x01\x8b\xcf\xe5\x68\x00\x81\xa5rooms\x90", `["e","2023-11-14T22:13:20.000Z"]`),
+	Entry("an extension of its own", "\x93\xa7emitter\x82\xa4type\x02\xa4data\x92\xa1e\xd5\x05\x01\x02\x81\xa5rooms\x90", `["e",[5,{"_placeholder":true,"num":0}]]`, []byte{1, 2}),
+	Entry("flags of any kind", "\x93\xa7emitter\x82\xa4type\x02\xa4data\x91\xa1e\x82\xa5rooms\x90\xa5flags\x83\xa8volatile\x00\xa8compress\x01\xa7timeout\xcb\x40\x97\x72\x00\x00\x00\x00\x00", `["e"]`),
+)
+
 func FuzzRead(f *testing.F) {
 	for _, seed := range []string{"", "{}", `{"type":6,"data":[]}`, "\x93\xa1a\x80\x80", "\xdf\xff\xff\xff\xff", "\xc9\xff\xff\xff\xff\x00", "\xd4\x00\x00", strings.Repeat("\x91", 5000)} {
 		f.Add([]byte(seed))
 	}
 	l := newClassic("socket.io", "/", "abcdef", false)
-	shards := newSharded("socket.io", "/", "abcdef")
+	shards := newSharded("socket.io", "/", "abcdef", Dynamic)
 	f.Fuzz(func(_ *testing.T, b []byte) {
 		for _, channel := range []string{l.channel, l.requests, l.responses} {
 			m, err := l.read(channel, b)

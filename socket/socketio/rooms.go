@@ -47,6 +47,9 @@ func (r *rooms) enter(s *Socket, welcome func()) {
 	welcome()
 	r.sockets[s.id] = s
 	r.all = nil
+	if r.named[s.id] == nil {
+		r.watch(s.id, true)
+	}
 }
 
 // exit takes the socket out of the namespace and reports how many are left.
@@ -59,6 +62,9 @@ func (r *rooms) exit(s *Socket) int {
 	if r.sockets[s.id] == s {
 		delete(r.sockets, s.id)
 		r.all = nil
+		if r.named[s.id] == nil {
+			r.watch(s.id, false)
+		}
 	}
 	return len(r.sockets)
 }
@@ -119,7 +125,9 @@ func (r *rooms) drop(s *Socket, name string) {
 	in.snapshot = nil
 	if len(in.members) == 0 {
 		delete(r.named, name)
-		r.watch(name, false)
+		if r.sockets[name] == nil {
+			r.watch(name, false)
+		}
 	}
 }
 

@@ -3,6 +3,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -81,10 +82,12 @@ var within = func() context.Context {
 	return ctx
 }
 
-var _ = DescribeTable("a Go server and a Node server with the same Redis are one cluster", func(mode string) {
+var _ = DescribeTable("a Go server and a Node server with the same Redis are one cluster", func(mode, prefix string) {
 	redis := wire.StartRedis(GinkgoTB())
-	s := start(redis, func(o *redisadapter.Options) { o.SpecificResponses, o.Sharded = mode == "specific", mode == "sharded" })
-	n := startNode(redis.URL(), mode)
+	s := start(redis, func(o *redisadapter.Options) {
+		o.SpecificResponses, o.Sharded, o.Prefix = mode == "specific", mode == "sharded", prefix
+	})
+	n := startNode(redis.URL(), mode, prefix)
 	hears := func(frame string) { GinkgoHelper(); Expect(s.client.Next().Frame).To(Equal(frame)) }
 
 	By("broadcasts")
@@ -105,8 +108,9 @@ var _ = DescribeTable("a Go server and a Node server with the same Redis are one
 	if mode == "sharded" {
 		client := redis.Client()
 		defer func() { _ = client.Close() }()
+		channel := cmp.Or(prefix, "socket.io") + "#/#r2#"
 		Eventually(func() int64 {
-			return client.PubSubShardNumSub(context.Background(), "socket.io#/#r2#").Val()["socket.io#/#r2#"]
+			return client.PubSubShardNumSub(context.Background(), channel).Val()[channel]
 		}).Should(BeEquivalentTo(1), "the Node server listens to its client's room")
 	}
 	Expect(s.all.To("r1").Except("r2").Emit("d")).To(Succeed())
@@ -180,9 +184,11 @@ var _ = DescribeTable("a Go server and a Node server with the same Redis are one
 	hears(`41`)
 	Expect(s.cluster.Stats().Malformed).To(BeZero())
 },
-	Entry("with answers on the common channel", "classic"),
-	Entry("with answers to the asking server", "specific"),
-	Entry("in the sharded mode", "sharded"),
+	Entry("with answers on the common channel", "classic", ""),
+	Entry("with answers to the asking server", "specific", ""),
+	Entry("in the sharded mode", "sharded", ""),
+	Entry("under another key", "classic", "team a:b"),
+	Entry("in the sharded mode under another prefix", "sharded", "team [a]*"),
 )
 
 var _ = Describe("servers of ours", func() {

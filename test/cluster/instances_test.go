@@ -9,26 +9,51 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"github.com/sirupsen/logrus"
 
 	"github.com/devops-insights/devops-insights/app"
 	"github.com/devops-insights/devops-insights/test/kit"
 	"github.com/devops-insights/devops-insights/test/wire"
 )
 
+// pollInterval leaves an upstream on a busy machine the time to answer: a poll
+// has 80 % of it.
+const pollInterval = 250 * time.Millisecond
+
 // instances are servers of one database and one Redis that all poll the
 // upstream of the first.
-func instances(count int, uri string, redis *wire.Redis) []*kit.Server {
+func instances(count int, uri string, redis *wire.Redis, change ...func(*app.Options)) []*kit.Server {
 	GinkgoHelper()
 	var all []*kit.Server
-	for range count {
+	for i := range count {
 		all = append(all, kit.Start(GinkgoTB(), func(o *app.Options) {
+			o.Logger = logrus.New()
+			o.Logger.SetOutput(GinkgoWriter)
+			o.Logger.SetFormatter(&logrus.TextFormatter{DisableColors: true, TimestampFormat: "05.000000", FullTimestamp: true})
+			o.Logger.AddHook(named(i))
 			o.Config.DatabaseURL, o.Config.RedisHost, o.Config.PollLease = uri, redis.URL(), 2*time.Second
+			o.Config.PollInterval = pollInterval
 			if len(all) > 0 {
 				o.Config.UpstreamURL = all[0].Upstream.Template()
+			}
+			for _, f := range change {
+				f(o)
 			}
 		}))
 	}
 	return all
+}
+
+// named is the number of an instance in what it logs.
+type named int
+
+// Levels implements logrus.Hook.
+func (n named) Levels() []logrus.Level { return logrus.AllLevels }
+
+// Fire implements logrus.Hook.
+func (n named) Fire(e *logrus.Entry) error {
+	e.Data["instance"] = int(n)
+	return nil
 }
 
 // watch connects a dashboard that hears of a region.

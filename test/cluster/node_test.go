@@ -26,11 +26,13 @@ type line struct {
 
 // command tells the Node server what to do; see cluster.mjs.
 type command struct {
-	Do     string   `json:"do"`
-	Rooms  []string `json:"rooms,omitempty"`
-	Except []string `json:"except,omitempty"`
-	Args   []any    `json:"args,omitempty"`
-	Close  bool     `json:"close,omitempty"`
+	Do        string         `json:"do"`
+	Namespace string         `json:"nsp,omitempty"`
+	Rooms     []string       `json:"rooms,omitempty"`
+	Except    []string       `json:"except,omitempty"`
+	Flags     map[string]any `json:"flags,omitempty"`
+	Args      []any          `json:"args,omitempty"`
+	Close     bool           `json:"close,omitempty"`
 }
 
 // listen starts a Node program and returns what it says.

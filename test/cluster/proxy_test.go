@@ -79,6 +79,7 @@ func haproxy(addrs []string) string {
 type dashboard struct {
 	lines chan line
 	last  int
+	heard []string // for whoever has to find out
 }
 
 func open(url, transports, region, from string) *dashboard {
@@ -90,7 +91,7 @@ func open(url, transports, region, from string) *dashboard {
 // subscription.
 func (d *dashboard) subscribed() {
 	GinkgoHelper()
-	Eventually(d.lines, "30s").Should(Receive(HaveField("What", "metrics:history")))
+	Eventually(d.lines, "30s").Should(Receive(HaveField("What", Or(Equal("metrics:history"), Equal("metrics:error")))))
 }
 
 // current waits until the dashboard shows n, from an update or from an answer,
@@ -102,6 +103,7 @@ func (d *dashboard) current(n int, region string) {
 		select {
 		case l, more := <-d.lines:
 			Expect(more).To(BeTrue(), "the dashboard ended")
+			d.heard = append(d.heard, fmt.Sprintf("%.9s %s %.200s", time.Now().Format("05.000000"), l.What, l.Value))
 			var seen value
 			switch l.What {
 			case "metrics-update":
@@ -117,7 +119,7 @@ func (d *dashboard) current(n int, region string) {
 			}
 			d.last = max(d.last, seen.Data.N)
 		case <-deadline:
-			Fail(fmt.Sprintf("the dashboard shows %d, not %d", d.last, n))
+			Fail(fmt.Sprintf("the dashboard shows %d, not %d; it heard\n%s", d.last, n, strings.Join(d.heard[max(0, len(d.heard)-20):], "\n")))
 		}
 	}
 }

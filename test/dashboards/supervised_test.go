@@ -101,13 +101,23 @@ var _ = Describe("the program", func() {
 		Expect(string(out)).To(ContainSubstring("SERVER_PORT"))
 	})
 
+	It("does not fail faster than PM2 allows before it gives up", func() {
+		cmd := exec.Command(build())
+		cmd.Env = append(os.Environ(), "NODE_CHANNEL_FD=3", "SERVER_PORT="+freePort(), "REDIS_HOST=127.0.0.1:1", "REDIS_REQUIRED=true", "DATA_DIR="+GinkgoT().TempDir())
+		began := time.Now()
+		Expect(cmd.Run()).NotTo(Succeed())
+		Expect(cmd.ProcessState.ExitCode()).To(Equal(1))
+		Expect(time.Since(began)).To(BeNumerically(">", time.Second), "less counts as unstable; 16 of them end the restarts")
+	})
+
 	It("starts, reloads and stops under PM2", func() {
 		program, port := build(), freePort()
 		home := GinkgoT().TempDir()
 		// The project's own file, with the paths of this test.
 		config, err := os.ReadFile("../../ecosystem.config.js")
 		Expect(err).NotTo(HaveOccurred())
-		text := strings.Replace(string(config), `script: "./bin/devops-insights"`, fmt.Sprintf(`script: %q`, program), 1)
+		text := strings.Replace(string(config), `"./bin/devops-insights"`, fmt.Sprintf("%q", program), 1)
+		Expect(text).To(ContainSubstring(program))
 		file := filepath.Join(home, "ecosystem.config.js")
 		Expect(os.WriteFile(file, []byte(text), 0o600)).To(Succeed())
 		pm2 := func(args ...string) string {

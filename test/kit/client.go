@@ -104,6 +104,14 @@ func (c *Client) Send(frame string) {
 	}
 }
 
+// SendBinary writes one binary frame as it is.
+func (c *Client) SendBinary(frame []byte) {
+	c.tb.Helper()
+	if err := c.ws.WriteMessage(websocket.BinaryMessage, frame); err != nil {
+		c.tb.Fatalf("the frame cannot be sent: %v", err)
+	}
+}
+
 // Emit sends an event with one payload.
 func (c *Client) Emit(event string, payload any) {
 	c.tb.Helper()

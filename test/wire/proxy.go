@@ -2,9 +2,11 @@ package wire
 
 import (
 	"io"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Proxy stands between a client and a server and spoils the connection on
@@ -17,6 +19,7 @@ type Proxy struct {
 	mu     sync.Mutex
 	conns  map[net.Conn]*line
 	cutAt  int // bytes of an answer that still pass; 0: all of them
+	delay  time.Duration
 	closed bool
 }
 
@@ -24,12 +27,19 @@ type Proxy struct {
 type line struct {
 	mu     sync.Mutex
 	frozen bool
+	muted  bool
 }
 
 func (l *line) silent() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.frozen
+}
+
+func (l *line) mute() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.frozen || l.muted
 }
 
 // Through starts a proxy in front of the server.
@@ -82,6 +92,35 @@ func (p *Proxy) Silence() {
 	}
 }
 
+// Mute lets no more answers through on the connections there are; what is sent
+// arrives. New ones work.
+func (p *Proxy) Mute() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.conns {
+		l.mu.Lock()
+		l.muted = true
+		l.mu.Unlock()
+	}
+}
+
+// Delay holds back whatever comes, in either direction, for up to d.
+func (p *Proxy) Delay(d time.Duration) {
+	p.mu.Lock()
+	p.delay = d
+	p.mu.Unlock()
+}
+
+// wait is the delay of one piece.
+func (p *Proxy) wait() {
+	p.mu.Lock()
+	d := p.delay
+	p.mu.Unlock()
+	if d > 0 {
+		time.Sleep(d/2 + rand.N(d/2+1)) // #nosec G404 -- slowness is what is wanted
+	}
+}
+
 // CutNext cuts the connection of the next answer that is longer than n bytes
 // after these n.
 func (p *Proxy) CutNext(n int) {
@@ -127,21 +166,22 @@ func (p *Proxy) accept() {
 		}
 		p.conns[client], p.conns[server] = l, l
 		p.mu.Unlock()
-		p.work.Go(func() { p.pipe(client, server, l, func(n int) int { return n }) })
-		p.work.Go(func() { p.pipe(server, client, l, p.passes) })
+		p.work.Go(func() { p.pipe(client, server, l.silent, func(n int) int { return n }) })
+		p.work.Go(func() { p.pipe(server, client, l.mute, p.passes) })
 	}
 }
 
 // pipe copies until an end closes; both then close.
-func (p *Proxy) pipe(from, to net.Conn, l *line, passes func(int) int) {
+func (p *Proxy) pipe(from, to net.Conn, stopped func() bool, passes func(int) int) {
 	defer func() { _, _ = from.Close(), to.Close() }()
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buffer)
-		if l.silent() {
+		if stopped() {
 			_, _ = io.Copy(io.Discard, from)
 			return
 		}
+		p.wait()
 		allowed := passes(n)
 		if _, writeErr := to.Write(buffer[:allowed]); writeErr != nil || allowed < n || err != nil {
 			return

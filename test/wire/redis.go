@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"os/exec"
+	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -61,6 +62,25 @@ func (r *Redis) Kill() {
 		_ = r.cmd.Process.Kill()
 		_ = r.cmd.Wait()
 		r.cmd = nil
+	}
+}
+
+// Pause lets the server do nothing, with its connections open, until Resume.
+func (r *Redis) Pause() {
+	r.tb.Helper()
+	r.signal(syscall.SIGSTOP)
+}
+
+// Resume ends a Pause.
+func (r *Redis) Resume() {
+	r.tb.Helper()
+	r.signal(syscall.SIGCONT)
+}
+
+func (r *Redis) signal(s syscall.Signal) {
+	r.tb.Helper()
+	if err := r.cmd.Process.Signal(s); err != nil {
+		r.tb.Fatalf("redis-server cannot be paused or resumed: %v", err)
 	}
 }
 
