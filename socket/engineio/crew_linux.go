@@ -23,7 +23,7 @@ type crew struct {
 // for how long.
 const (
 	crewStays = 16
-	crewWaits = 10 * time.Second
+	crewWaits = 2 * time.Second
 )
 
 func (c *crew) open() { c.next, c.closed = make(chan *Session), make(chan struct{}) }
