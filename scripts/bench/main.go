@@ -34,7 +34,7 @@ func run() (err error) {
 	only := flag.String("servers", "ours,ours-plain,node,limit,zishang520", "servers, separated by commas")
 	rounds := flag.Int("runs", 5, "runs of each server under each profile")
 	quick := flag.Bool("quick", false, "one short run of each server at 1000 dashboards, for a first look")
-	live := flag.Duration("live", 10*time.Second, "how long changes come in each run")
+	live := flag.Duration("live", 6*time.Second, "how long changes come in each run")
 	out := flag.String("out", "", "directory for results.json, results.md and the charts; empty: only print")
 	root := flag.String("root", "../..", "the repository")
 	flag.Parse()
@@ -42,7 +42,7 @@ func run() (err error) {
 	defer stop()
 
 	chosen := choose(profiles(), *names, func(p profile) string { return p.name })
-	b := &bench{times: times{warm: 3 * time.Second, settle: 3 * time.Second, live: *live, drain: 3 * time.Second}}
+	b := &bench{times: times{warm: 2 * time.Second, settle: 2 * time.Second, live: *live, drain: 2 * time.Second}}
 	if *quick {
 		*rounds, b.times.live = 1, 5*time.Second
 		chosen = chosen[:1]

@@ -20,8 +20,6 @@ type server struct {
 	name    string
 	command []string
 	env     []string
-	// polling says whether it has the long-polling transport.
-	polling bool
 }
 
 // ours is the name of the server that the others are compared with.
@@ -59,12 +57,12 @@ func servers(ctx context.Context, root, dir string) ([]server, error) {
 	}
 	settings := []string{"EXTERNAL_API_NAME=acme", "LOG_LEVEL=error", "NODE_ENV=production", "SERVER_HOST=127.0.0.1"}
 	return []server{
-		{name: ours, command: []string{product}, polling: true, env: settings},
-		{name: "ours-plain", command: []string{product}, polling: true, env: append(slices.Clip(settings), "WEBSOCKET_COMPRESSION=0")},
-		{name: "node", command: []string{"node", "peers/node/server.js"}, polling: true,
+		{name: ours, command: []string{product}, env: settings},
+		{name: "ours-plain", command: []string{product}, env: append(slices.Clip(settings), "WEBSOCKET_COMPRESSION=0")},
+		{name: "node", command: []string{"node", "peers/node/server.js"},
 			env: []string{"NODE_ENV=production", "NODE_PATH=" + modules}},
 		{name: "limit", command: []string{limit}},
-		{name: "zishang520", command: []string{peer}, polling: true},
+		{name: "zishang520", command: []string{peer}},
 	}, nil
 }
 
