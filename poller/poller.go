@@ -58,7 +58,8 @@ type Options struct {
 	Saver   Saver
 	// Interval is the time between two polls of a region. Zero: 30 s.
 	Interval time.Duration
-	// Timeout bounds one question to the upstream with its retries. Zero, and at most: 80 % of the
+	// Timeout bounds one question to the upstream with its retries, and then the
+	// storing of the answer. Zero, and at most: 80 % of the
 	// region's interval.
 	Timeout time.Duration
 	// Jitter is the share of the interval by which a poll may come earlier or
@@ -164,16 +165,13 @@ func (p *Poller) timeout(interval time.Duration) time.Duration {
 	return most
 }
 
-// saveTimeout bounds the storing of one value. It is not the poll's own time:
-// what a slow upstream leaves of that says nothing of the store.
-const saveTimeout = 10 * time.Second
-
 func (p *Poller) poll(ctx context.Context, h *health, t Target, timeout time.Duration) error {
 	bounded, cancel := context.WithTimeout(ctx, timeout)
 	data, err := fetch(bounded, t.Fetch)
 	cancel()
 	if err == nil {
-		saving, cancel := context.WithTimeout(ctx, saveTimeout)
+		// As much time again: what a slow upstream leaves says nothing of the store.
+		saving, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		_, err = p.opts.Saver.Save(saving, store.Sample{API: t.API, Source: t.Source, Data: data, At: p.opts.Now()})
 		if err != nil {

@@ -16,8 +16,10 @@ socket.io.engine ? socket.io.engine.once("open", opened) : socket.io.on("open", 
 
 socket.on("connect", () => {
   say("connect", socket.id);
-  socket.emit("metrics:get", {});
+  // In this order: a change between an answer and the subscription behind it
+  // would be missed until the next.
   socket.emit("metrics:subscribe", { source: region });
+  socket.emit("metrics:get", {});
   socket.emit("metrics:getHistory", { source: region, limit: 5 });
 });
 socket.on("disconnect", (reason) => say("disconnect", reason));
