@@ -71,7 +71,7 @@ var _ = Describe("the summary", func() {
 	runs := func(mine, theirs []float64) []outcome {
 		var all []outcome
 		for i := range mine {
-			all = append(all, outcome{Server: ours, Profile: "p", CPUPerMessage: mine[i]}, outcome{Server: "node", Profile: "p", CPUPerMessage: theirs[i]})
+			all = append(all, outcome{Server: ours, Profile: "p", Round: i, CPUPerMessage: mine[i]}, outcome{Server: "node", Profile: "p", Round: i, CPUPerMessage: theirs[i]})
 		}
 		return all
 	}
@@ -86,6 +86,14 @@ var _ = Describe("the summary", func() {
 	})
 	It("does not conclude from runs that lie far apart", func() {
 		Expect(summarize(p, runs([]float64{1, 2}, []float64{2, 2})).Noise).To(ContainSubstring("too noisy"))
+	})
+	It("tells a run that failed, and does not count it", func() {
+		all := runs([]float64{1, 2}, []float64{2, 4})
+		all[3].Failure = "it went away"
+		s := summarize(p, all)
+		Expect(s.Failures).To(Equal([]string{"node, run 2: it went away"}))
+		Expect(s.Ratios[0].Lowest).To(Equal(0.5))
+		Expect(s.Medians[1].CPUPerMessage).To(Equal(2.0))
 	})
 	It("does not conclude where others used the machine", func() {
 		all := runs([]float64{1, 1}, []float64{2, 2})

@@ -22,6 +22,9 @@ type dashboard struct {
 	read func() error // handles what comes next
 }
 
+// connectTimeout is how long a dashboard waits to be let in.
+const connectTimeout = 10 * time.Second
+
 // dial opens a dashboard and returns when the server has let it in and its
 // subscriptions are on their way.
 func dial(ctx context.Context, addr string, p profile, values *inflater) (*dashboard, error) {
@@ -30,7 +33,7 @@ func dial(ctx context.Context, addr string, p profile, values *inflater) (*dashb
 		return nil, err
 	}
 	d := &dashboard{conn: conn, in: bufio.NewReaderSize(conn, min(p.size+2048, 72<<10))}
-	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(connectTimeout))
 	if p.polling {
 		err = d.openPolling(addr)
 	} else {

@@ -71,8 +71,11 @@ func run() (err error) {
 					continue
 				}
 				o, err := b.run(ctx, s, p)
-				if err != nil {
+				if err != nil && (s.name == ours || ctx.Err() != nil) {
 					return fmt.Errorf("%s under %s: %w", s.name, p.name, err)
+				}
+				if err != nil { // another server's failure is a result
+					o.Failure = err.Error()
 				}
 				o.Round = round
 				r.Runs = append(r.Runs, o)
@@ -90,6 +93,10 @@ func run() (err error) {
 
 // tell prints one run as it ends.
 func (o outcome) tell(w io.Writer, where string) {
+	if o.Failure != "" {
+		fmt.Fprintf(w, "%s: %-10s failed: %s\n", where, o.Server, o.Failure)
+		return
+	}
 	fmt.Fprintf(w, "%s: %-10s %6.2f µs/message %6.0f µs/connect %5.1f kB idle %5.1f busy, p50 %.1f p99 %.1f max %.1f ms, %.0f bytes, lost %d twice %d unordered %d of %d, others %.0f %%\n",
 		where, o.Server, o.CPUPerMessage, o.CPUPerConnect, o.IdleKB, o.BusyKB, o.P50, o.P99, o.Max, o.Bytes, o.Lost, o.Twice, o.Unordered, o.Delivered, 100*o.Foreign)
 }

@@ -56,7 +56,7 @@ func (p profile) left(s server) bool {
 	case "limit":
 		return p.deflate || p.polling
 	case "zishang520":
-		return p.deflate || p.connections >= 5000
+		return p.deflate || p.polling || p.connections >= 5000
 	}
 	return false
 }

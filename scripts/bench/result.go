@@ -54,6 +54,8 @@ type summary struct {
 	Description string    `json:"description"`
 	Medians     []outcome `json:"medians"`
 	Ratios      []ratio   `json:"ratios"`
+	// Failures are the runs of other servers that ended early.
+	Failures []string `json:"failures,omitempty"`
 	// Noise is a sentence where the machine was too busy with other things, or
 	// the runs too far apart, to conclude.
 	Noise string `json:"noise,omitempty"`
@@ -109,6 +111,10 @@ func summarize(p profile, runs []outcome) summary {
 		if o.Profile != p.name {
 			continue
 		}
+		if o.Failure != "" {
+			s.Failures = append(s.Failures, fmt.Sprintf("%s, run %d: %s", o.Server, o.Round+1, o.Failure))
+			continue
+		}
 		if by[o.Server] == nil {
 			names = append(names, o.Server)
 		}
@@ -153,6 +159,7 @@ func middle(runs []outcome) outcome {
 		m.Lost += runs[i].Lost
 		m.Twice += runs[i].Twice
 		m.Unordered += runs[i].Unordered
+		m.Repeated += runs[i].Repeated
 	}
 	fields := append(figures(), figure{"", func(o *outcome) *float64 { return &o.Foreign }})
 	for _, f := range fields {
@@ -167,9 +174,10 @@ func middle(runs []outcome) outcome {
 
 func compare(f figure, mine, theirs []outcome) (ratio, bool) {
 	var values []float64
-	for i := range min(len(mine), len(theirs)) {
-		if other := *f.of(&theirs[i]); other > 0 {
-			values = append(values, *f.of(&mine[i])/other)
+	for i := range theirs {
+		at := slices.IndexFunc(mine, func(o outcome) bool { return o.Round == theirs[i].Round })
+		if other := *f.of(&theirs[i]); at >= 0 && other > 0 {
+			values = append(values, *f.of(&mine[at])/other)
 		}
 	}
 	if len(values) == 0 {

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,6 +30,10 @@ type outcome struct {
 	Lost          int64   `json:"lost"`
 	Twice         int64   `json:"twice"`
 	Unordered     int64   `json:"unordered"`
+	// Repeated counts connects that the server did not answer in time.
+	Repeated int64 `json:"repeated"`
+	// Failure is why the run ended early; empty where it did not.
+	Failure string `json:"failure,omitempty"`
 	// Foreign is the share of the machine that neither the server nor the
 	// dashboards used while messages were delivered.
 	Foreign float64 `json:"foreign"`
@@ -103,6 +108,7 @@ func (b *bench) run(ctx context.Context, s server, p profile) (_ outcome, err er
 	result.Foreign = last.foreign(first)
 	result.BusyKB = float64(busiest-empty) / 1024 / float64(p.connections)
 	crowd.disperse()
+	result.Repeated = crowd.repeated.Load()
 	crowd.sum(&result, b.upstream.last())
 	if result.Delivered == 0 {
 		return result, errors.New("nothing was delivered")
@@ -190,9 +196,10 @@ func micro(d time.Duration) float64 { return float64(d) / float64(time.Microseco
 
 // crowd is all dashboards of a run.
 type crowd struct {
-	all     []*dashboard
-	reading sync.WaitGroup
-	once    sync.Once
+	all      []*dashboard
+	repeated atomic.Int64
+	reading  sync.WaitGroup
+	once     sync.Once
 }
 
 // assemble connects n dashboards, a few at a time.
@@ -204,6 +211,10 @@ func assemble(ctx context.Context, addr string, p profile, n int, values *inflat
 		work.Go(func() {
 			for i := range next {
 				d, err := dial(ctx, addr, p, values)
+				for tries := 1; err != nil && tries < 3; tries++ {
+					c.repeated.Add(1)
+					d, err = dial(ctx, addr, p, values)
+				}
 				if err != nil {
 					errs <- err
 					return

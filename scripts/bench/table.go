@@ -31,8 +31,15 @@ func (r report) markdown() string {
 		for _, o := range p.Medians {
 			fmt.Fprintf(&b, " %d / %d / %d / %d |", o.Delivered, o.Lost, o.Twice, o.Unordered)
 		}
+		b.WriteString("\n| connects that had to be repeated |")
+		for _, o := range p.Medians {
+			fmt.Fprintf(&b, " %d |", o.Repeated)
+		}
 		b.WriteString("\n\n")
 		p.ratios(&b)
+		for _, failure := range p.Failures {
+			fmt.Fprintf(&b, "\nNot counted: %s\n", failure)
+		}
 		if p.Noise != "" {
 			fmt.Fprintf(&b, "\n**%s**\n", p.Noise)
 		}
