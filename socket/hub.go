@@ -50,6 +50,7 @@ type Hub struct {
 	Options
 	namespace *socketio.Namespace
 	told      told
+	gap       gap
 	latest    latest
 }
 
@@ -68,7 +69,8 @@ func NewHub(namespace *socketio.Namespace, o Options) *Hub {
 		o.Now = time.Now
 	}
 	h := &Hub{Options: o, namespace: namespace}
-	namespace.OnRemote(h.admit)
+	h.gap.now = o.Now
+	namespace.OnRemote(h.elsewhere)
 	if verbose(o.Logger) {
 		namespace.OnConnect(h.log)
 	}
@@ -91,7 +93,8 @@ func (h *Hub) Publish(c store.Change, local bool) error {
 	if local {
 		receivers = receivers.Local()
 	}
-	return receivers.Emit(EventUpdate, update(c, h.Now()))
+	news := update(c, h.Now())
+	return h.gap.send(room, news, func() error { return receivers.Emit(EventUpdate, news) })
 }
 
 // PublishFailure tells the dashboards of a region that its poll failed.
@@ -146,6 +149,7 @@ func (h *Hub) get(ctx context.Context, s *socketio.Socket, r request) error {
 	if err != nil {
 		return s.Emit(EventError, refusal(messageGetFailed))
 	}
+	h.gap.asks(s)
 	if source == "" {
 		all, err := h.Reader.AllLatest(ctx, h.API)
 		if err != nil {
@@ -179,13 +183,14 @@ func (h *Hub) subscribe(s *socketio.Socket, r request) error {
 	if err != nil || !ok {
 		return s.Emit(EventRefused, invalidSource())
 	}
-	return s.Join(Room(h.API, region))
+	return h.gap.subscribe(s, Room(h.API, region))
 }
 
 func (h *Hub) unsubscribe(s *socketio.Socket, r request) error {
 	source, err := r.source()
 	if region, ok := known(source); err == nil && ok {
 		s.Leave(Room(h.API, region))
+		h.gap.asks(s) // it has heard everything up to here
 	}
 	return nil
 }

@@ -77,12 +77,13 @@ func (h *Hub) Resync(ctx context.Context) error {
 	return nil
 }
 
-// admit decides about what another server sends: a change that the dashboards
+// elsewhere carries out what another server sends: a change that the dashboards
 // of this process have been told, or will be by Publish, is left out.
-func (h *Hub) admit(c socketio.Command) bool {
+func (h *Hub) elsewhere(c socketio.Command, carryOut func()) {
 	prefix := Room(h.API, "")
 	if c.Kind != socketio.CommandBroadcast || len(c.Target.Rooms) != 1 || !strings.HasPrefix(c.Target.Rooms[0], prefix) {
-		return true
+		carryOut()
+		return
 	}
 	var event string
 	var body struct {
@@ -91,21 +92,26 @@ func (h *Hub) admit(c socketio.Command) bool {
 	}
 	args, err := c.Packet.Args()
 	if err != nil || args.Decode(0, &event) != nil || event != EventUpdate || args.Decode(1, &body) != nil {
-		return true
+		carryOut()
+		return
 	}
 	if h.HearsAll != nil && h.HearsAll() {
-		return false
+		return
 	}
 	var compact bytes.Buffer
 	if json.Compact(&compact, body.Data) != nil {
-		return true
+		carryOut()
+		return
 	}
 	room, hash := c.Target.Rooms[0], store.Hash(compact.Bytes())
 	if h.told.same(room, hash) || !h.told.advance(room, hash, body.Timestamp) {
-		return false
+		return
 	}
 	if h.OnElsewhere != nil {
 		h.OnElsewhere(h.API)
 	}
-	return true
+	_ = h.gap.send(room, args.Raw(1), func() error {
+		carryOut()
+		return nil
+	})
 }

@@ -41,7 +41,7 @@ type Namespace struct {
 
 	serverMu sync.RWMutex
 	onServer map[string]Handler
-	remote   func(Command) bool
+	remote   func(c Command, carryOut func())
 }
 
 func newNamespace(srv *Server, name string) *Namespace {
@@ -212,23 +212,26 @@ func (n *Namespace) publish(c Command) error {
 	return nil
 }
 
-// OnRemote sets a function that is asked before a command of another server is
-// carried out here; false leaves it out. Set it before clients connect.
-func (n *Namespace) OnRemote(admit func(c Command) bool) {
+// OnRemote sets a function that is given each command of another server: it is
+// carried out when, and if, the function calls carryOut. Set it before clients
+// connect.
+func (n *Namespace) OnRemote(handle func(c Command, carryOut func())) {
 	n.serverMu.Lock()
 	defer n.serverMu.Unlock()
-	n.remote = admit
+	n.remote = handle
 }
 
 // Apply carries a command of another server out in this process and hands its
 // answers to answer. It is for adapters.
 func (n *Namespace) Apply(c Command, answer func(Answer)) {
 	n.serverMu.RLock()
-	admit := n.remote
+	handle := n.remote
 	n.serverMu.RUnlock()
-	if admit == nil || admit(c) {
+	if handle == nil {
 		n.apply(c, answer)
+		return
 	}
+	handle(c, func() { n.apply(c, answer) })
 }
 
 func (n *Namespace) apply(c Command, answer func(Answer)) {
