@@ -98,8 +98,8 @@ var _ = Describe("the summary", func() {
 	It("does not conclude where others used the machine", func() {
 		all := runs([]float64{1, 1}, []float64{2, 2})
 		for i := range all {
-			all[i].Foreign = 0.2
+			all[i].Foreign = 0.3
 		}
-		Expect(summarize(p, all).Noise).To(ContainSubstring("others used 20 %"))
+		Expect(summarize(p, all).Noise).To(ContainSubstring("others used 30 %"))
 	})
 })

@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -37,7 +38,11 @@ func run() (err error) {
 	live := flag.Duration("live", 6*time.Second, "how long changes come in each run")
 	out := flag.String("out", "", "directory for results.json, results.md and the charts; empty: only print")
 	root := flag.String("root", "../..", "the repository")
+	old := flag.String("again", "", "a results.json whose tables and charts are made again; nothing is measured then")
 	flag.Parse()
+	if *old != "" {
+		return again(*old, *out)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
@@ -82,13 +87,31 @@ func run() (err error) {
 				o.tell(os.Stderr, fmt.Sprintf("profile %d/%d %s, run %d/%d", i+1, len(chosen), p.name, round+1, *rounds))
 			}
 		}
-		r.Profiles = append(r.Profiles, summarize(p, r.Runs))
 	}
+	return r.deliver(*out)
+}
+
+// again makes the tables and charts of runs that have been measured before.
+func again(file, out string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var r report
+	if err := json.Unmarshal(text, &r); err != nil {
+		return fmt.Errorf("%s is no results.json: %w", file, err)
+	}
+	return r.deliver(out)
+}
+
+// deliver prints the report, and writes it where a directory is named.
+func (r report) deliver(dir string) error {
+	r.summarizeAll()
 	fmt.Println(r.markdown())
-	if *out == "" {
+	if dir == "" {
 		return nil
 	}
-	return r.write(*out)
+	return r.write(dir)
 }
 
 // tell prints one run as it ends.

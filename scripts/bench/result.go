@@ -99,9 +99,19 @@ func compared() []figure {
 
 // The bounds past which a profile does not conclude.
 const (
-	mostForeign = 0.10 // of the machine, used by others during a run
+	mostForeign = 0.25 // of the machine, used by others in the median run
 	mostSpread  = 0.30 // between the lowest and the highest ratio of CPU per message
 )
+
+// summarizeAll makes the summaries of all profiles that were run.
+func (r *report) summarizeAll() {
+	r.Profiles = nil
+	for _, p := range profiles() {
+		if slices.ContainsFunc(r.Runs, func(o outcome) bool { return o.Profile == p.name }) {
+			r.Profiles = append(r.Profiles, summarize(p, r.Runs))
+		}
+	}
+}
 
 func summarize(p profile, runs []outcome) summary {
 	s := summary{Name: p.name, Description: p.describe()}
