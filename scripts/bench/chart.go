@@ -48,10 +48,11 @@ func (r report) chart(f figure) ([]byte, error) {
 	}
 	o := charts.NewBarChartOptionWithData(values)
 	o.Title.Text = f.name
-	o.CategoryAxis.Labels = profiles
+	o.CategoryAxis.Labels, o.CategoryAxis.LabelCount = profiles, len(profiles)
+	o.CategoryAxis.LabelFontStyle.FontSize = 10
 	o.Legend.SeriesNames = names
 	o.Legend.Offset = charts.OffsetRight
-	p := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: 960, Height: 360})
+	p := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: 1200, Height: 360})
 	if err := p.BarChart(o); err != nil {
 		return nil, err
 	}
