@@ -77,10 +77,15 @@ func value(e kit.Event) int {
 func current(c *kit.Client, last *int, n int) {
 	GinkgoHelper()
 	for *last < n {
-		e := c.Next()
-		if e.Name != "metrics-update" {
-			continue
-		}
+		note(c.Next(), last)
+	}
+}
+
+// note takes an event of a dashboard; of updates, each must be newer than the
+// last one.
+func note(e kit.Event, last *int) {
+	GinkgoHelper()
+	if e.Name == "metrics-update" {
 		Expect(value(e)).To(BeNumerically(">", *last), "twice, or an older one after a newer")
 		*last = value(e)
 	}
