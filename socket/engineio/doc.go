@@ -7,6 +7,9 @@
 // at once waits in a bounded backlog. The package knows nothing of Socket.IO
 // packets and never looks into a message.
 //
+// On Linux a websocket that has nothing to say waits without a goroutine; on
+// other systems, and with the build tag "portable", each has one.
+//
 // The clauses named in comments and tests are those of the Engine.IO protocol
 // document, version 4.
 package engineio
