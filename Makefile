@@ -17,10 +17,12 @@ build: assets ## a static binary in bin/
 deps: ## what the tests need beside Go: Node clients, Chromium
 	./scripts/test-deps.sh
 
-test: deps ## every suite; RACE=1 with the race detector
-	$(GO) test $(RACE_FLAG) -count=1 -timeout 20m ./...
-	$(GO) test $(RACE_FLAG) -count=1 -timeout 5m -tags portable ./socket/engineio ./socket/socketio # as on systems without epoll
-	$(GO) -C scripts/bench test -count=1 ./...
+test: ## every suite, with a summary; RACE=1 with the race detector
+	@status=0; \
+	./scripts/test-deps.sh || status=1; \
+	$(GO) run ./scripts/testrun $(RACE_FLAG) || status=1; \
+	[ $$status = 0 ] || echo "make test: FAILED, see above" >&2; \
+	exit $$status
 
 lint: ## formatting, vet, static analysis, known vulnerabilities
 	./scripts/lint.sh

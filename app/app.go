@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	stdlog "log"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -14,21 +16,33 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/sirupsen/logrus"
 
-	"github.com/devops-insights/devops-insights/poller"
-	"github.com/devops-insights/devops-insights/poller/simulator"
+	"github.com/devops-insights/devops-insights/app/config"
+	"github.com/devops-insights/devops-insights/app/connz"
+	"github.com/devops-insights/devops-insights/app/health"
+	"github.com/devops-insights/devops-insights/app/logging"
+	"github.com/devops-insights/devops-insights/app/metrics"
+	"github.com/devops-insights/devops-insights/app/tracing"
 	"github.com/devops-insights/devops-insights/socket"
+	"github.com/devops-insights/devops-insights/socket/engineio"
 	"github.com/devops-insights/devops-insights/socket/redisadapter"
 	"github.com/devops-insights/devops-insights/socket/socketio"
 	"github.com/devops-insights/devops-insights/store"
-	"github.com/devops-insights/devops-insights/store/cache"
+	"github.com/devops-insights/devops-insights/store/boltstore"
+	"github.com/devops-insights/devops-insights/store/buffer"
+	"github.com/devops-insights/devops-insights/store/live"
 	"github.com/devops-insights/devops-insights/store/mongostore"
-	"github.com/devops-insights/devops-insights/store/shelter"
+	"github.com/devops-insights/devops-insights/store/observed"
 )
 
 // Options is what New needs.
 type Options struct {
-	Config Config
-	// Logger receives structured lines. Nil: they are discarded.
+	Config config.Config
+	// Loader loads the settings again where they change. Nil: they stay as they are.
+	Loader *config.Loader
+	// Log receives structured lines, and is asked for its level and its errors.
+	// Nil: made of Logger.
+	Log *logging.Log
+	// Logger receives structured lines where Log is nil. Nil: they are discarded.
 	Logger *logrus.Logger
 	// Version is shown by /api/v1/info. Empty: "1.0.0", as the Node backend says.
 	Version string
@@ -39,20 +53,37 @@ type Options struct {
 // App is the running program.
 type App struct {
 	opts      Options
-	log       *logrus.Logger
+	settings  *settings // in effect; opts.Config are those of the start
+	logs      *logging.Log
+	log       *logrus.Logger // that of logs
 	started   time.Time
 	listener  net.Listener
-	store     store.Store
-	shelter   *shelter.Store        // nil with the embedded store
+	store     wholeStore
+	embedded  *boltstore.Store      // nil with a database
+	buffer    *buffer.Buffer        // nil with the embedded store
 	redis     redis.UniversalClient // nil without Redis
 	cluster   *redisadapter.Cluster // nil without Redis
-	cache     *cache.Reader
-	gap       chan struct{}                    // changes may have been missed
+	view      *live.View
+	resync    chan struct{}                    // holds one: changes may have been missed
 	mongo     atomic.Pointer[mongostore.Store] // nil until connected
+	pollers   atomic.Pointer[pollers]          // nil until it polls
+	catalog   atomic.Pointer[store.Catalog]    // what is served
 	sockets   *socketio.Server
+	past      *connz.Past // the connections that have ended
+	gate      *gate
+	clock     *clock
+	board     *health.Board // what every part says of itself
+	metrics   *metrics.Metrics
+	measures  measures
+	upstreams *upstreams
+	beat      *beat
+	tracing   *tracing.Tracer
 	ready     atomic.Bool
 	following atomic.Bool // every change from now on is heard
 	failed    chan error  // a part that ended on its own
+	panics    atomic.Int64
+
+	systemd atomic.Pointer[func(string) error] // tells it something; nil without it
 
 	stopOnce sync.Once
 	stopErr  error
@@ -73,11 +104,9 @@ func (a *App) onStop(name string, run func(context.Context) error) {
 // error nothing is left running. It is one straight line on purpose: the order
 // of the steps is the order of the shutdown, reversed.
 func New(ctx context.Context, opts Options) (_ *App, err error) {
-	a := &App{opts: opts, log: opts.Logger, started: time.Now(), failed: make(chan error, 4), gap: make(chan struct{}, 1)}
-	if a.log == nil {
-		a.log = logrus.New()
-		a.log.SetOutput(io.Discard)
-	}
+	a := &App{opts: opts, logs: logOf(opts), started: time.Now(), failed: make(chan error, 4), resync: make(chan struct{}, 1)}
+	a.log = a.logs.Logger
+	a.onStop("log level", func(context.Context) error { a.logs.Levels.Clear(); return nil })
 	if a.opts.Version == "" {
 		a.opts.Version = "1.0.0"
 	}
@@ -87,69 +116,105 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 		}
 	}()
 	c := opts.Config
+	a.settings = newSettings(c, opts.Loader)
+	catalog := c.Catalog()
+	a.catalog.Store(&catalog)
+	if a.gate, err = newGate(c, a.log); err != nil {
+		return nil, err
+	}
+	a.board = health.New(health.Options{Logger: a.log})
+	if err := a.openTracing(); err != nil {
+		return nil, err
+	}
+	a.metrics = a.newMetrics()
+	a.clock = newClock(a.log)
+	a.background("clock", a.clock.watch)
+	a.background("memory", reclaimMemory)
 
 	if err := a.openStore(); err != nil {
 		return nil, err
 	}
+	a.store = observed.Store(a.store, a.tracesStore())
 	if err := a.openRedis(ctx); err != nil {
 		return nil, err
 	}
-	sockets, err := c.Clients.sockets()
+	sockets, err := socketOptions(c)
 	if err != nil {
 		return nil, err
 	}
 	sockets.Engine.PingInterval, sockets.Engine.PingTimeout = opts.PingInterval, opts.PingTimeout
-	sockets.Engine.AllowOrigin = allowOrigin(c.ClientURL)
-	sockets.Engine.AllowRequest = func(*http.Request) error {
+	sockets.Engine.KeepHeaders = []string{requestIDHeader, tracing.TraceparentHeader}
+	sockets.Engine.AllowOrigin = a.gate.withAdminPages(allowOrigin(c.Clients))
+	sockets.Engine.AllowRequest = func(r *http.Request) error {
 		if !a.following.Load() {
 			return errStarting
 		}
-		return nil
+		return a.gate.allowRequest(r)
 	}
-	sockets.Logf = a.log.Debugf
+	sockets.Logger = slog.New(logging.Handler(a.log))
 	if a.cluster != nil {
 		sockets.NewAdapter = a.cluster.Adapter
 	}
+	a.past = connz.NewPast(connz.Kept)
+	sockets.Engine.Observer = engineio.Observers(a.past, a.metrics.Observer())
 	a.sockets = socketio.NewServer(sockets)
-	a.openCache()
-	hub := socket.NewHub(a.sockets.Of("/"), socket.Options{
-		API: c.API(), Reader: a.cache, HistoryMax: c.HistoryMax, Logger: a.log,
-		HearsAll: a.everyoneHears, OnElsewhere: a.cache.Forget,
+	audience := socket.NewAudience(a.sockets.Of("/"), time.Now, a.metrics, a.tracesSends())
+	a.view = live.New(live.Options{
+		Catalog: a.Catalog, Feed: a.store, History: a.store, Audience: audience, Complete: a.feedIsComplete, Logger: a.log,
 	})
+	socket.NewHub(a.sockets.Of("/"), socket.Options{
+		Catalog: a.Catalog, View: a.view, History: a.store, Tiers: a.store, Past: a.store, HistoryMax: c.HistoryMax,
+		HistoryMaxBytes: min(c.HistoryMaxBytes, c.MaxBacklog-answerEnvelope), Memory: a.sockets.Memory(), Questions: a.tracesQuestions(), Logger: a.log,
+	})
+	a.watchHealth()
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}
-	a.onStop("dashboards", a.disconnect)
+	a.onStop("sockets", a.sockets.Close)
+	a.administrate()
 	if err := a.awaitStore(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.follow(ctx, hub); err != nil {
+	if err := a.follow(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.poll(ctx, hub); err != nil {
+	a.background("rows ahead of the clock", a.watchFuture)
+	if err := a.poll(ctx, audience); err != nil {
 		return nil, err
 	}
-	a.ready.Store(true)
-	a.log.WithFields(logrus.Fields{"addr": a.Addr(), "api": c.API(), "simulated": c.Simulated(), "store": a.describeStore().Store}).
+	a.background("metrics", a.measure)
+	a.keepSettings()
+	// Last, and so undone first: until the last dashboard has gone it hears of
+	// changes.
+	a.onStop("dashboards", a.disconnect)
+	a.setReady(true)
+	a.log.WithFields(logrus.Fields{"address": a.Addr(), "url": a.URL(), "api": c.API(), "simulated": c.Simulated(), "store": a.describeStore().Store}).
 		Info("ready: dashboards can connect")
 	return a, nil
 }
 
-// follow hands every change of the store to the dashboards of this process.
-func (a *App) follow(ctx context.Context, hub *socket.Hub) error {
+// logOf returns the log that the options name.
+func logOf(o Options) *logging.Log {
+	if o.Log != nil {
+		return o.Log
+	}
+	if o.Logger == nil {
+		o.Logger = logrus.New()
+		o.Logger.SetOutput(io.Discard)
+	}
+	return logging.Wrap(o.Logger)
+}
+
+// follow hands every change of the store to the view, and returns when the view
+// holds all values.
+func (a *App) follow(ctx context.Context) error {
 	watching := make(chan struct{})
 	a.background("change feed", func(ctx context.Context) error {
-		return a.store.Watch(ctx, func() { close(watching) }, func(_ context.Context, c store.Change) error {
-			a.cache.Note(c.Metric)
-			if err := hub.Publish(c, a.everyoneHears()); err != nil {
-				a.log.WithError(err).WithField("source", c.Source).Error("a change could not be sent")
-			}
-			return nil
-		})
+		return a.view.Run(ctx, func() { close(watching) })
 	})
 	select {
 	case <-watching:
-		a.joinCluster(ctx, hub)
+		a.joinCluster(ctx)
 		a.following.Store(true)
 		return nil
 	case err := <-a.failed:
@@ -159,69 +224,14 @@ func (a *App) follow(ctx context.Context, hub *socket.Hub) error {
 	}
 }
 
-// poll starts the upstream's poller, and the simulator where there is none.
-func (a *App) poll(ctx context.Context, hub *socket.Hub) error {
-	c := a.opts.Config
-	template := c.UpstreamURL
-	if c.Simulated() {
-		url, stop, err := simulator.New(simulator.Options{}).Start(ctx)
-		if err != nil {
-			return fmt.Errorf("the simulated upstream cannot start: %w", err)
-		}
-		a.onStop("simulator", stop)
-		template = simulator.URLTemplate(url)
-		a.log.WithField("url", url).Warn("no upstream is configured: a simulated one is polled; set EXTERNAL_API_NAME or UPSTREAM_URL for real data")
-	}
-	header, err := c.headers()
-	if err != nil {
-		return err
-	}
-	upstream, err := poller.NewHTTP(poller.HTTPOptions{
-		URLTemplate: template, Header: header,
-		// After a failure of some polls two more are left out, however long
-		// the interval is: the dashboards should not wait longer than that.
-		CoolDown: 2 * c.PollInterval,
-	})
-	if err != nil {
-		return err
-	}
-	a.onStop("upstream connections", func(context.Context) error { upstream.Close(); return nil })
-	intervals, err := c.intervals()
-	if err != nil {
-		return err
-	}
-	var targets []poller.Target
-	for _, region := range socket.Regions() {
-		targets = append(targets, poller.Target{
-			API: c.API(), Source: region, Fetch: upstream.Source(c.API(), region), Interval: intervals[region],
-		})
-	}
-	p, err := poller.New(poller.Options{
-		Targets: targets, Saver: a.store, Interval: c.PollInterval, Timeout: c.PollTimeout, Logger: a.log,
-		OnFailure: func(_ context.Context, f poller.Failure) {
-			err := hub.PublishFailure(socket.Failure{
-				API: f.API, Source: f.Source, Error: f.Err.Error(), HTTPStatus: f.HTTPStatus, Code: f.Code,
-			})
-			if err != nil {
-				a.log.WithError(err).Error("a failure could not be sent")
-			}
-		},
-	})
-	if err != nil {
-		return err
-	}
-	a.background("poller", a.lead(p))
-	return nil
-}
-
 // background runs a part until its cleanup cancels it and waits for its end.
 func (a *App) background(name string, run func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		if err := run(ctx); err != nil && ctx.Err() == nil {
-			a.failed <- fmt.Errorf("%s ended: %w", name, err)
+		if err := a.guard(name, func() error { return run(ctx) }); err != nil && (ctx.Err() == nil || errors.Is(err, errPanic)) {
+			a.fail(fmt.Errorf("%s ended: %w", name, err))
 		}
 	}()
 	a.onStop(name, func(stop context.Context) error {
@@ -235,8 +245,30 @@ func (a *App) background(name string, run func(context.Context) error) {
 	})
 }
 
+// within runs what knows no context, and does not wait for it beyond the end of
+// ctx: a disk that hangs must not keep the program from ending.
+func within(ctx context.Context, run func() error) error {
+	over := make(chan error, 1)
+	go func() { over <- run() }()
+	select {
+	case err := <-over:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // Addr returns the address that dashboards connect to, with the real port.
 func (a *App) Addr() string { return a.listener.Addr().String() }
+
+// URL returns the address of the built-in page for a browser on this machine.
+func (a *App) URL() string {
+	host, port, err := net.SplitHostPort(a.Addr())
+	if ip := net.ParseIP(host); err != nil || ip == nil || ip.IsUnspecified() || ip.IsLoopback() && host == "127.0.0.1" {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port) + "/"
+}
 
 // Run waits until ctx ends or a part fails, and stops everything.
 func (a *App) Run(ctx context.Context) error {
@@ -244,7 +276,7 @@ func (a *App) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 	case failure = <-a.failed:
-		a.log.WithError(failure).Error("a part ended on its own")
+		a.log.WithError(failure).Error("a part ended on its own: the server stops, so that it can be started anew")
 	}
 	return errors.Join(failure, a.Stop())
 }
@@ -262,13 +294,13 @@ func (a *App) disconnect(ctx context.Context) error {
 	return a.sockets.Close(ctx)
 }
 
-// Stop takes everything down: not ready, no more polling, the dashboards'
-// connections closed so that they reconnect elsewhere, then the listener and
-// the store. It is bounded by the drain timeout, and the second call returns
+// Stop takes everything down: not ready, the dashboards' connections closed so
+// that they reconnect elsewhere, then no more polling, the listener and the
+// store. It is bounded by the drain timeout, and the second call returns
 // the first one's result.
 func (a *App) Stop() error {
 	a.stopOnce.Do(func() {
-		a.ready.Store(false)
+		a.setReady(false)
 		ctx, cancel := context.WithTimeout(context.Background(), max(a.opts.Config.DrainTimeout, time.Second))
 		defer cancel()
 		for i := len(a.cleanups) - 1; i >= 0; i-- {
@@ -286,31 +318,40 @@ func (a *App) Stop() error {
 // listen serves HTTP on the dashboards' address, and on the internal one.
 func (a *App) listen(ctx context.Context) error {
 	c := a.opts.Config
-	// Heartbeats and timeouts find who is gone: TCP need not probe as well.
-	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(ctx, "tcp", net.JoinHostPort(c.Host, fmt.Sprint(c.ListenPort())))
+	// Heartbeats find closed connections; TCP probes find them where there are no heartbeats.
+	probes := net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 20 * time.Second, Count: 3}
+	l, err := (&net.ListenConfig{KeepAliveConfig: probes, Control: tuneListener}).Listen(ctx, "tcp", c.ListenAddr())
 	if err != nil {
-		return fmt.Errorf("port %d cannot be used (SERVER_PORT=%d, PORT_OFFSET=%d): %w", c.ListenPort(), c.Port, c.PortOffset, err)
+		return settingAtFault(fmt.Errorf("%s cannot be used (SERVER_HOST=%s, SERVER_PORT=%d, PORT_OFFSET=%d): %w", c.ListenAddr(), c.Host, c.Port, c.PortOffset, err))
 	}
 	a.listener = l
 	a.serve("http", l, a.routes())
 	if c.InternalAddr == "" {
 		return nil
 	}
-	internal, err := new(net.ListenConfig).Listen(ctx, "tcp", c.internalAddr())
+	internal, err := new(net.ListenConfig).Listen(ctx, "tcp", c.InternalListenAddr())
 	if err != nil {
-		return fmt.Errorf("INTERNAL_ADDR=%s cannot be used (PORT_OFFSET=%d): %w", c.InternalAddr, c.PortOffset, err)
+		return settingAtFault(fmt.Errorf("INTERNAL_ADDR=%s cannot be used (PORT_OFFSET=%d): %w", c.InternalAddr, c.PortOffset, err))
 	}
-	a.serve("internal http", internal, a.internalRoutes())
+	backups, end := context.WithCancel(context.WithoutCancel(ctx))
+	a.serve("internal http", internal, a.internalRoutes(backups))
+	a.onStop("backups", func(context.Context) error { end(); return nil })
 	return nil
 }
 
 func (a *App) serve(name string, l net.Listener, h http.Handler) {
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10}
+	server := &http.Server{
+		Handler: withRequestID(a.tracing.Identify(a.recoverRequest(a.gate.guardHost(l.Addr(), h)))), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		// Where a handler reads or writes it sets deadlines of its own: these
+		// are for what it leaves to the server.
+		ReadTimeout: transferTimeout, WriteTimeout: transferTimeout, MaxHeaderBytes: 64 << 10,
+		ErrorLog: stdlog.New(logging.Lines(a.log.WithField("part", name), logrus.WarnLevel), "", 0),
+	}
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
 		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			a.failed <- fmt.Errorf("%s ended: %w", name, err)
+			a.fail(fmt.Errorf("%s ended: %w", name, err))
 		}
 	}()
 	a.onStop(name, func(ctx context.Context) error {

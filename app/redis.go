@@ -3,19 +3,17 @@ package app
 import (
 	"context"
 	"fmt"
-	"strings"
+	"log/slog"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/sirupsen/logrus"
 
-	"github.com/devops-insights/devops-insights/socket"
+	"github.com/devops-insights/devops-insights/app/config"
+	"github.com/devops-insights/devops-insights/app/logging"
 	"github.com/devops-insights/devops-insights/socket/redisadapter"
 	"github.com/devops-insights/devops-insights/socket/socketio"
 )
-
-// redisTimeout bounds the first contact.
-const redisTimeout = 3 * time.Second
 
 // LibraryLog takes what the Redis library says of each attempt: what matters is
 // said once by those who use it.
@@ -33,33 +31,34 @@ func (a *App) openRedis(ctx context.Context) error {
 	if c.RedisHost == "" {
 		return nil
 	}
-	o, err := c.redis()
+	o, err := c.RedisOptions()
 	if err != nil {
 		return err
 	}
 	client := redis.NewUniversalClient(o)
 	a.onStop("redis", func(context.Context) error { return client.Close() })
-	first, cancel := context.WithTimeout(ctx, redisTimeout)
-	defer cancel()
-	if err := client.Ping(first).Err(); err != nil {
+	said := pingRedis(ctx, client, o)
+	if said != nil {
 		if c.RedisRequired {
-			return fmt.Errorf("REDIS_REQUIRED is true and Redis at %s does not answer: %w", strings.Join(o.Addrs, ","), err)
+			return fmt.Errorf("REDIS_REQUIRED is true: %w", said)
 		}
-		a.log.WithError(err).Warnf("Redis at %s does not answer: this instance goes on alone and joins the others when it does", strings.Join(o.Addrs, ","))
+		a.log.WithError(said).Warn("Redis does not serve: this instance goes on alone and joins the others when it does")
 	}
 	a.redis = client
 	a.cluster = redisadapter.Open(redisadapter.Options{
 		Client: client, Prefix: c.RedisPrefix, Sharded: c.RedisSharded,
-		Subscriptions: redisadapter.Subscriptions(c.RedisSubscriptions), Logger: a.log, OnGap: a.missed, OnLoss: a.lost,
+		Subscriptions: redisadapter.Subscriptions(c.RedisSubscriptions), Logger: slog.New(logging.Handler(a.log)), OnResync: a.requestResync, OnPublishLoss: a.onPublishLoss,
 	})
 	a.onStop("cluster", a.cluster.Close)
+	a.background("redis", func(ctx context.Context) error { return a.watchRedis(ctx, o, said) })
 	return nil
 }
 
-// missed asks for a resynchronisation; one that is asked for already is enough.
-func (a *App) missed() {
+// requestResync asks for a resynchronisation; one that is asked for already is
+// enough.
+func (a *App) requestResync() {
 	select {
-	case a.gap <- struct{}{}:
+	case a.resync <- struct{}{}:
 	default:
 	}
 }
@@ -68,24 +67,23 @@ func (a *App) missed() {
 // that they have missed something; Node instances know nothing of it.
 const eventMissed = "devops-insights:missed"
 
-// lost tells the other instances that changes of this one did not reach them.
-func (a *App) lost() {
+// onPublishLoss tells the other instances that changes of this one did not
+// reach them.
+func (a *App) onPublishLoss() {
 	if err := a.sockets.Of("/").ServerSideEmit(eventMissed); err != nil {
 		a.log.WithError(err).Warn("other instances do not know that they missed something")
 	}
 }
 
 // joinCluster waits for the other instances to be heard, for as long as a
-// start may take, and brings the dashboards up to date after each gap.
-func (a *App) joinCluster(ctx context.Context, hub *socket.Hub) {
-	if err := hub.Prime(ctx); err != nil {
-		a.log.WithError(err).Warn("the first changes may repeat what dashboards know")
-	}
+// start may take, and brings the dashboards up to date after each
+// interruption.
+func (a *App) joinCluster(ctx context.Context) {
 	if a.cluster == nil {
 		return
 	}
-	a.sockets.Of("/").OnServer(eventMissed, func(socketio.Args, socketio.Acknowledge) { a.missed() })
-	first, cancel := context.WithTimeout(ctx, redisTimeout)
+	a.sockets.Of("/").OnServer(eventMissed, func(socketio.Args, socketio.Ack) { a.requestResync() })
+	first, cancel := context.WithTimeout(ctx, config.RedisTimeout)
 	defer cancel()
 	if err := a.cluster.Ready(first); err != nil {
 		a.log.WithError(err).Warn("other instances are not heard yet")
@@ -93,12 +91,11 @@ func (a *App) joinCluster(ctx context.Context, hub *socket.Hub) {
 	a.background("resynchronisation", func(ctx context.Context) error {
 		for {
 			select {
-			case <-a.gap:
+			case <-a.resync:
 			case <-ctx.Done():
 				return nil
 			}
-			a.cache.Forget(a.opts.Config.API())
-			if err := hub.Resync(ctx); err != nil && ctx.Err() == nil {
+			if err := a.view.Refresh(ctx); err != nil && ctx.Err() == nil {
 				a.log.WithError(err).Warn("the dashboards may miss changes that other instances announced")
 			}
 		}
@@ -109,7 +106,7 @@ func (a *App) joinCluster(ctx context.Context, hub *socket.Hub) {
 type clusterInfo struct {
 	Connected bool      `json:"connected"`
 	Since     time.Time `json:"since"`
-	Gaps      uint64    `json:"gaps"`
+	Gaps      uint64    `json:"gaps"` // interruptions
 	Published uint64    `json:"published"`
 	Dropped   uint64    `json:"dropped"`
 	Received  uint64    `json:"received"`
@@ -121,5 +118,5 @@ func (a *App) describeCluster() *clusterInfo {
 		return nil
 	}
 	s := a.cluster.Stats()
-	return &clusterInfo{s.Connected, s.Since.UTC(), s.Gaps, s.Published, s.Dropped, s.Received, s.Malformed}
+	return &clusterInfo{s.Connected, s.Since.UTC(), s.Interruptions, s.Published, s.Dropped, s.Received, s.Malformed}
 }

@@ -1,14 +1,11 @@
 package app
 
 import (
-	"bytes"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -16,10 +13,11 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/sirupsen/logrus"
 
+	"github.com/devops-insights/devops-insights/app/api"
+	"github.com/devops-insights/devops-insights/app/metrics"
 	"github.com/devops-insights/devops-insights/app/page"
-	"github.com/devops-insights/devops-insights/socket"
 	"github.com/devops-insights/devops-insights/socket/bundle"
-	"github.com/devops-insights/devops-insights/socket/engineio"
+	"github.com/devops-insights/devops-insights/store/jsjson"
 )
 
 // socketPath is where Socket.IO answers. Without the slash it does not.
@@ -27,37 +25,42 @@ const socketPath = "/socket.io/"
 
 // routes returns the handler of the dashboards' address.
 func (a *App) routes() http.Handler {
-	api := gzhttp.GzipHandler(a.router()) // from 1 KB on, as Express has it
+	endpoints := gzhttp.GzipHandler(a.router()) // from 1 KB on, as Express has it
 	builtin := page.Handler()
-	client := bundle.Handler(allowOrigin(a.opts.Config.ClientURL))
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	client := bundle.Handler(allowOrigin(a.opts.Config.Clients))
+	scrapes := a.metricsRoute(true)
+	others := steady(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case strings.HasPrefix(r.URL.Path, socketPath) && bundle.Serves(r.URL.Path):
-			client.ServeHTTP(w, r)
 		case strings.HasPrefix(r.URL.Path, socketPath):
-			a.sockets.ServeHTTP(w, r)
+			client.ServeHTTP(w, r)
 		case r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/assets/"):
 			builtin.ServeHTTP(w, r)
+		case r.URL.Path == metrics.Path && scrapes != nil:
+			scrapes.ServeHTTP(w, r)
 		default:
 			expressPath(r)
-			api.ServeHTTP(w, r)
+			endpoints.ServeHTTP(w, r)
 		}
+	}), stallTimeout, transferTimeout)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if strings.HasPrefix(r.URL.Path, socketPath) && !bundle.Serves(r.URL.Path) {
+			w.Header().Set("Cache-Control", "no-store")
+			a.gate.allowCredentials(w, r)
+			a.sockets.ServeHTTP(w, r)
+			return
+		}
+		others.ServeHTTP(w, r)
 	})
 }
 
-// internalRoutes serves only the probes.
-func (a *App) internalRoutes() http.Handler {
-	r := newRouter()
-	a.probes(r)
-	return r
-}
-
 // expressPath lets paths match as Express matches them: without regard to
-// case, with or without a trailing slash. The region keeps its spelling.
+// case, with or without a trailing slash. The region of /api/v1/metrics keeps its
+// spelling.
 func expressPath(r *http.Request) {
 	parts := strings.Split(strings.TrimSuffix(r.URL.EscapedPath(), "/"), "/")
 	for i := range parts {
-		if i < 4 {
+		if i < 4 || parts[3] == "badge" {
 			parts[i] = strings.ToLower(parts[i])
 		}
 	}
@@ -67,20 +70,43 @@ func expressPath(r *http.Request) {
 	}
 }
 
-func newRouter() *gin.Engine {
+func (a *App) newRouter() *gin.Engine {
 	r := gin.New()
 	r.UseRawPath = true
 	r.RedirectTrailingSlash = false
-	r.Use(gin.CustomRecoveryWithWriter(nil, func(c *gin.Context, _ any) {
-		c.AbortWithStatusJSON(http.StatusInternalServerError, gin.H{"error": "Internal server error"})
-	}))
+	r.Use(a.recoverHandler)
 	return r
 }
 
+// recoverHandler answers 500 where a handler panics. One that ends the connection
+// does so: what it has sent is not complete.
+func (a *App) recoverHandler(c *gin.Context) {
+	defer func() {
+		switch fault := recover(); {
+		case fault == nil:
+		case fault == http.ErrAbortHandler || c.Writer.Written(): //nolint:errorlint // net/http compares it so
+			if fault != http.ErrAbortHandler { //nolint:errorlint // as above
+				a.requestFault(c.Request, fault)
+			}
+			panic(http.ErrAbortHandler)
+		default:
+			a.requestFault(c.Request, fault)
+			writeJSON(c.Writer, http.StatusInternalServerError, gin.H{"error": "Internal server error"})
+			c.Abort()
+		}
+	}()
+	c.Next()
+}
+
+// history returns the part of the API that reads the past.
+func (a *App) history() *api.API {
+	return api.New(api.Options{Catalog: a.Catalog, History: a.store, Past: a.store, Memory: a.sockets.Memory(), Logger: a.log})
+}
+
 func (a *App) router() http.Handler {
-	r := newRouter()
-	cors := allowOrigin(a.opts.Config.ClientURL)
-	r.Use(func(c *gin.Context) {
+	r := a.newRouter()
+	cors := allowOrigin(a.opts.Config.Clients)
+	r.Use(a.tracing.Handler("/livez", "/readyz"), func(c *gin.Context) {
 		cors.Set(c.Writer.Header(), c.Request)
 	}, a.logRequest)
 	get := func(path string, h gin.HandlerFunc) {
@@ -99,108 +125,45 @@ func (a *App) router() http.Handler {
 	get("/api/v1/info", a.info)
 	get("/api/v1/metrics", func(c *gin.Context) { onlyWebsocket(c, "") })
 	get("/api/v1/metrics/:source", func(c *gin.Context) { onlyWebsocket(c, c.Param("source")) })
+	a.history().Register(get)
 	a.probes(r)
 	r.NoRoute(notFound)
 	return r
 }
 
-// logRequest gives each request an id, the proxy's where there is one, sends it
-// back, and logs one line with it: a warning when the server failed.
+// logRequest logs one line for each request: a warning when the server failed.
 func (a *App) logRequest(c *gin.Context) {
-	id := c.GetHeader("X-Request-Id")
-	if len(id) == 0 || len(id) > 64 {
-		id = rand.Text()
-	}
-	c.Header("X-Request-Id", id)
 	began := time.Now()
 	c.Next()
-	line := a.log.WithFields(logrus.Fields{
-		"request": id, "method": c.Request.Method, "path": c.Request.URL.Path, "status": c.Writer.Status(),
-		"remote": c.Request.RemoteAddr, "ms": time.Since(began).Milliseconds(),
+	line := a.log.WithContext(c.Request.Context()).WithFields(logrus.Fields{
+		"request_id": requestID(c.Request), "method": c.Request.Method, "path": c.Request.URL.Path, "status": c.Writer.Status(),
+		"address": c.Request.RemoteAddr, "duration_ms": time.Since(began).Milliseconds(),
 	})
-	if c.Writer.Status() >= http.StatusInternalServerError {
+	if c.Writer.Status() >= http.StatusInternalServerError && !probed(c.Request.URL.Path) {
 		line.Warn("a request failed")
 		return
 	}
 	line.Debug("a request")
 }
 
-// allowOrigin makes CORS of CLIENT_URL: everyone where it is empty; one origin
-// as it is; of several, the one that asks.
-func allowOrigin(clientURL string) engineio.Origins {
-	var allowed []string
-	for one := range strings.SplitSeq(clientURL, ",") {
-		if one = strings.TrimSuffix(strings.TrimSpace(one), "/"); one != "" {
-			allowed = append(allowed, one)
-		}
-	}
-	return func(origin string) (string, bool) {
-		switch {
-		case len(allowed) == 0 || slices.Contains(allowed, "*"):
-			return "*", false
-		case len(allowed) == 1:
-			return allowed[0], true
-		case slices.Contains(allowed, origin):
-			return origin, true
-		}
-		return "", true
-	}
+// probed reports whether a path is asked over and over, by machines that take its
+// 503 for an answer.
+func probed(path string) bool {
+	return path == "/livez" || path == "/readyz" || path == "/api/v1/health"
 }
 
 // writeJSON writes v as JavaScript would: compact, with <, > and & as they are.
 func writeJSON(w http.ResponseWriter, status int, v any) {
-	var body bytes.Buffer
-	e := json.NewEncoder(&body)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		status = http.StatusInternalServerError
-		body.Reset()
-		body.WriteString(`{"error":"Internal server error"}`)
+	body, err := jsjson.Marshal(v)
+	if err != nil {
+		status, body = http.StatusInternalServerError, []byte(`{"error":"Internal server error"}`)
 	}
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	h := w.Header()
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff") // the internal listener has no other place for it
 	w.WriteHeader(status)
-	_, _ = w.Write(bytes.TrimSuffix(body.Bytes(), []byte{'\n'}))
-}
-
-// health answers with the keys in the recorded order.
-func (a *App) health(c *gin.Context) {
-	now := time.Now()
-	writeJSON(c.Writer, http.StatusOK, struct {
-		Status    string  `json:"status"`
-		Service   string  `json:"service"`
-		Timestamp string  `json:"timestamp"`
-		Uptime    float64 `json:"uptime"`
-		Clients   int     `json:"connected_clients"`
-	}{"ok", "devops-insights-backend", now.UTC().Format(socket.TimeFormat), now.Sub(a.started).Seconds(), a.sockets.Connections()})
-}
-
-func (a *App) info(c *gin.Context) {
-	upstream := "http"
-	if a.opts.Config.Simulated() {
-		upstream = "simulator"
-	}
-	writeJSON(c.Writer, http.StatusOK, struct {
-		Version       string   `json:"version"`
-		Environment   string   `json:"environment"`
-		Websocket     bool     `json:"websocket_enabled"`
-		WebsocketOnly bool     `json:"websocket_only_metrics"`
-		Redis         bool     `json:"redis_enabled"`
-		APIs          []string `json:"external_apis"`
-		Upstream      string   `json:"upstream"`
-		storeInfo
-		Connections any          `json:"connections"`
-		Cluster     *clusterInfo `json:"cluster,omitempty"`
-	}{a.opts.Version, a.opts.Config.Environment, true, true, a.redis != nil, []string{a.opts.Config.API()}, upstream, a.describeStore(), connections(a.sockets.Stats()), a.describeCluster()})
-}
-
-// connections shows the counters of the dashboards' connections.
-func connections(s engineio.Stats) any {
-	return struct {
-		Open    int                        `json:"open"`
-		Opened  uint64                     `json:"opened"`
-		Closed  map[engineio.Reason]uint64 `json:"closed"`
-		Limited map[engineio.Limit]uint64  `json:"limited"`
-	}{s.Open, s.Opened, s.Closed, s.Limited}
+	_, _ = w.Write(body)
 }
 
 // onlyWebsocket is the recorded 426; source is echoed as it was given.
@@ -245,33 +208,4 @@ func notFound(c *gin.Context) {
 		}
 	}
 	writeJSON(c.Writer, http.StatusNotFound, gin.H{"error": "Not found", "path": c.Request.URL.Path})
-}
-
-// probes are for supervisors: alive as long as the process answers, ready when
-// dashboards should be sent here.
-func (a *App) probes(r *gin.Engine) {
-	r.GET("/livez", func(c *gin.Context) { writeJSON(c.Writer, http.StatusOK, gin.H{"alive": true}) })
-	r.GET("/readyz", func(c *gin.Context) {
-		checks := gin.H{"serving": "ok", "store": "ok"}
-		ready := a.ready.Load()
-		if !ready {
-			checks["serving"] = "starting or stopping"
-		}
-		if _, err := a.store.AllLatest(c.Request.Context(), a.opts.Config.API()); err != nil {
-			ready = false
-			checks["store"] = err.Error()
-		}
-		if d := a.describeCluster(); d != nil && !d.Connected {
-			// No reason to take every instance away at once: their dashboards
-			// go on without the others.
-			checks["redis"] = "out of reach: other instances are not heard"
-		} else if d != nil {
-			checks["redis"] = "ok"
-		}
-		status := http.StatusOK
-		if !ready {
-			status = http.StatusServiceUnavailable
-		}
-		writeJSON(c.Writer, status, gin.H{"ready": ready, "checks": checks})
-	})
 }

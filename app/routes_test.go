@@ -5,13 +5,17 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 
 	"github.com/gin-gonic/gin"
+	"github.com/klauspost/compress/gzhttp"
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	"github.com/onsi/gomega/gbytes"
 	"github.com/sirupsen/logrus"
+
+	"github.com/devops-insights/devops-insights/app/config"
 )
 
 var _ = Describe("the system endpoints", func() {
@@ -26,7 +30,7 @@ var _ = Describe("the system endpoints", func() {
 		log.SetOutput(logs)
 		log.SetLevel(logrus.DebugLevel)
 		log.SetFormatter(new(logrus.JSONFormatter))
-		c := DefaultConfig()
+		c := config.Default()
 		c.Host, c.Port, c.DataDir, c.InternalAddr = "127.0.0.1", 0, GinkgoT().TempDir(), ""
 		var err error
 		a, err = New(context.Background(), Options{Config: c, Logger: log})
@@ -79,9 +83,110 @@ var _ = Describe("the system endpoints", func() {
 	It("give every request an id that the log repeats", func() {
 		resp, _ := ask(http.MethodGet, "/api/v1/health", "", "X-Request-Id", "from-the-proxy")
 		Expect(resp.Header.Get("X-Request-Id")).To(Equal("from-the-proxy"))
-		resp, _ = ask(http.MethodGet, "/api/v1/health", "")
-		Expect(resp.Header.Get("X-Request-Id")).NotTo(BeEmpty())
+		Eventually(logs).Should(gbytes.Say(`"request_id":"from-the-proxy"`))
 	})
+
+	DescribeTable("give every answer an id", func(method, path string, status int, headers ...string) {
+		resp, body := ask(method, path, "", headers...)
+		Expect(resp.StatusCode).To(Equal(status), body)
+		Expect(resp.Header.Values("X-Request-Id")).To(ConsistOf(MatchRegexp(`^[A-Z2-7]{26}$`)))
+		resp, _ = ask(method, path, "", append(headers, "X-Request-Id", "a-1:B_2.c")...)
+		Expect(resp.Header.Values("X-Request-Id")).To(ConsistOf("a-1:B_2.c"))
+	},
+		Entry("an endpoint", http.MethodGet, "/api/v1/info", http.StatusOK),
+		Entry("the probe", http.MethodGet, "/readyz", http.StatusOK),
+		Entry("the page", http.MethodGet, "/", http.StatusOK),
+		Entry("an unknown path", http.MethodGet, "/nowhere", http.StatusNotFound),
+		Entry("a path of the Node backend", http.MethodGet, "/api/v1/metrics/eu-west", http.StatusUpgradeRequired),
+		Entry("a question that cannot be answered", http.MethodGet, "/api/v1/history?limit=x", http.StatusBadRequest),
+		Entry("a handshake", http.MethodGet, "/socket.io/?EIO=4&transport=polling", http.StatusOK),
+		Entry("a bad handshake", http.MethodGet, "/socket.io/?EIO=9&transport=polling", http.StatusBadRequest),
+		Entry("a preflight", http.MethodOptions, "/socket.io/?EIO=4&transport=polling", http.StatusNoContent),
+		Entry("a websocket that is none", http.MethodGet, "/socket.io/?EIO=4&transport=websocket", http.StatusUpgradeRequired,
+			"Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "12", "Sec-WebSocket-Key", "MDEyMzQ1Njc4OWFiY2RlZg=="),
+	)
+
+	It("give the answer to a websocket an id", func() {
+		for range 2 {
+			req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, "http://"+a.Addr()+"/socket.io/?EIO=4&transport=websocket", http.NoBody)
+			Expect(err).NotTo(HaveOccurred())
+			req.Header = http.Header{
+				"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": {"13"},
+				"Sec-Websocket-Key": {"MDEyMzQ1Njc4OWFiY2RlZg=="}, "X-Request-Id": {"mine"},
+			}
+			resp, err := http.DefaultClient.Do(req)
+			Expect(err).NotTo(HaveOccurred())
+			Expect(resp.Body.Close()).To(Succeed())
+			Expect(resp.StatusCode).To(Equal(http.StatusSwitchingProtocols))
+			Expect(resp.Header.Values("X-Request-Id")).To(ConsistOf("mine"))
+		}
+	})
+
+	DescribeTable("give an id of their own where the one that came cannot be trusted", func(id string) {
+		resp, _ := ask(http.MethodGet, "/livez", "", "X-Request-Id", id)
+		Expect(resp.Header.Values("X-Request-Id")).To(ConsistOf(MatchRegexp(`^[A-Z2-7]{26}$`)))
+	},
+		Entry("long", strings.Repeat("x", 65)),
+		Entry("a page", "<script>"),
+		Entry("words", "two words"),
+		Entry("JSON", `","level":"panic`),
+		Entry("no ASCII", "é"),
+	)
+
+	It("answer questions for the history under paths in any spelling, compressed, for pages of other origins", func() {
+		Eventually(func() int {
+			_, body := ask(http.MethodGet, "/api/v1/history", "")
+			return len(body)
+		}, "20s", "50ms").Should(BeNumerically(">", 5000))
+		resp, body := ask(http.MethodGet, "/API/v1/History/?source=&limit=100", "", "Accept-Encoding", "gzip", "Origin", "https://dashboard.example")
+		Expect(resp.StatusCode).To(Equal(http.StatusOK), body)
+		Expect(resp.Header.Get("Content-Encoding")).To(Equal("gzip"))
+		Expect(resp.Header.Values("Vary")).To(ContainElements("Accept-Encoding", "Accept"))
+		Expect(resp.Header.Get("Access-Control-Allow-Origin")).To(Equal("*"))
+		Expect(resp.Header.Get("Access-Control-Expose-Headers")).To(ContainSubstring("Link"))
+		resp, body = ask(http.MethodGet, "/Api/V1/Badge/EU-West/Uptime/30D.svg/", "")
+		Expect(resp.StatusCode).To(Equal(http.StatusOK), body)
+		Expect(resp.Header.Get("Content-Type")).To(Equal("image/svg+xml"))
+		resp, body = ask(http.MethodOptions, "/api/v1/history", "")
+		Expect(resp.StatusCode).To(Equal(http.StatusOK))
+		Expect(body).To(Equal("GET, HEAD"))
+		resp, body = ask(http.MethodPost, "/api/v1/history", "")
+		Expect(resp.StatusCode).To(Equal(http.StatusNotFound), body)
+	})
+
+	It("break the connection off where an answer cannot be completed", func() {
+		for _, fault := range []any{http.ErrAbortHandler, "a fault"} {
+			r := a.newRouter()
+			r.GET("/", func(c *gin.Context) {
+				for range 100 {
+					_, _ = c.Writer.WriteString(strings.Repeat("0123456789", 1000))
+				}
+				panic(fault)
+			})
+			web := httptest.NewServer(a.recoverRequest(steady(gzhttp.GzipHandler(r), stallTimeout, transferTimeout)))
+			for _, encoding := range []string{"gzip", "identity"} {
+				req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, web.URL, http.NoBody)
+				Expect(err).NotTo(HaveOccurred())
+				req.Header.Set("Accept-Encoding", encoding)
+				resp, err := http.DefaultClient.Do(req)
+				if err == nil {
+					_, err = io.ReadAll(resp.Body)
+					_ = resp.Body.Close()
+				}
+				Expect(err).To(HaveOccurred(), encoding)
+			}
+			web.Close()
+		}
+	})
+
+	DescribeTable("answer a balancer that probes with HEAD", func(path string) {
+		resp, body := ask(http.MethodHead, path, "")
+		Expect(resp.StatusCode).To(Equal(http.StatusOK))
+		Expect(body).To(BeEmpty())
+		Expect(resp.Header.Get("Cache-Control")).To(Equal("no-store"))
+	},
+		Entry(nil, "/livez"), Entry(nil, "/readyz"), Entry(nil, "/api/v1/health"), Entry(nil, "/api/v1/info"),
+	)
 
 	It("are not ready while the server stops, and a second start on its data is refused", func() {
 		_, err := New(context.Background(), a.opts)
@@ -92,5 +197,7 @@ var _ = Describe("the system endpoints", func() {
 		resp, body := ask(http.MethodGet, "/readyz", "")
 		Expect(resp.StatusCode).To(Equal(http.StatusServiceUnavailable))
 		Expect(body).To(ContainSubstring(`"ready":false`))
+		resp, _ = ask(http.MethodHead, "/readyz", "")
+		Expect(resp.StatusCode).To(Equal(http.StatusServiceUnavailable))
 	})
 })

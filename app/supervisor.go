@@ -4,28 +4,28 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
-	"net/http"
-	"os"
 	"strconv"
 	"time"
+
+	"github.com/devops-insights/devops-insights/app/health"
+	"github.com/devops-insights/devops-insights/app/probe"
 )
 
 // gaugePeriod is how often PM2 gets new figures.
 const gaugePeriod = 2 * time.Second
 
 // Supervise tells the supervisor that dashboards can connect, and from then on
-// until Stop how the server is doing: PM2 over the descriptor of
-// NODE_CHANNEL_FD, with figures for "pm2 describe"; systemd over NOTIFY_SOCKET,
-// with a sign of life where WATCHDOG_USEC asks for one. Without either it does
-// nothing. Call it once, before Run.
-func (a *App) Supervise(getenv func(string) string) error {
-	if fd, err := strconv.Atoi(getenv("NODE_CHANNEL_FD")); err == nil && fd > 2 {
-		// The descriptor stays open: closing it would tell PM2 of a disconnect.
-		return a.supervisedByPM2(os.NewFile(uintptr(fd), "pm2"))
-	}
-	if path := getenv("NOTIFY_SOCKET"); path != "" {
-		return a.supervisedBySystemd(path, getenv("WATCHDOG_USEC"))
+// until Stop how the server is doing: PM2 with figures for "pm2 describe",
+// systemd with a sign of life where it asks for one. Without a supervisor it
+// does nothing. Call it once, before Run.
+func (a *App) Supervise(s *Supervisor) error {
+	switch {
+	case s.channel != nil:
+		return a.supervisedByPM2(s.channel)
+	case s.notify != "":
+		return a.supervisedBySystemd(s.notify, s.watchdog)
 	}
 	return nil
 }
@@ -46,8 +46,8 @@ func Hold(ctx context.Context, getenv func(string) string) {
 	}
 }
 
-func (a *App) supervisedByPM2(channel *os.File) error {
-	if _, err := channel.WriteString("\"ready\"\n"); err != nil {
+func (a *App) supervisedByPM2(channel io.Writer) error {
+	if _, err := io.WriteString(channel, "\"ready\"\n"); err != nil {
 		return err
 	}
 	a.report("PM2", func(ctx context.Context) error {
@@ -67,7 +67,7 @@ func (a *App) supervisedByPM2(channel *os.File) error {
 // not listen is no reason to stop.
 func (a *App) report(to string, run func(context.Context) error) {
 	a.background("reports to "+to, func(ctx context.Context) error {
-		if err := run(ctx); err != nil && ctx.Err() == nil {
+		if err := a.guard("reports to "+to, func() error { return run(ctx) }); err != nil && ctx.Err() == nil {
 			a.log.WithError(err).Warnf("%s is not told any more how the server is doing", to)
 		}
 		return nil
@@ -95,13 +95,13 @@ func (a *App) gauges() map[string]any {
 	type gauge struct {
 		Value any `json:"value"`
 	}
-	all := map[string]any{"Connected clients": gauge{a.sockets.Connections()}}
+	all := map[string]any{"Connected clients": gauge{a.sockets.Connections()}, "Health": gauge{a.healthLine()}}
 	if st := a.describeStore(); st.Store == "mongodb" {
 		all["Changes held"] = gauge{st.Held}
 	}
-	if c := a.describeCluster(); c != nil {
+	if p, there := a.board.Lookup(partRedis); there {
 		state := "connected"
-		if !c.Connected {
+		if p.State == health.Down {
 			state = "away"
 		}
 		all["Redis"] = gauge{state}
@@ -121,14 +121,16 @@ func (a *App) supervisedBySystemd(path, watchdog string) error {
 	if err := tell("READY=1"); err != nil {
 		return fmt.Errorf("systemd was not told: %w", err)
 	}
+	a.systemd.Store(&tell)
 	a.onStop("systemd", func(context.Context) error { defer func() { _ = c.Close() }(); return tell("STOPPING=1") })
+	a.report("systemd", a.tellHealth(tell))
 	period, err := strconv.ParseInt(watchdog, 10, 64)
 	if err != nil || period <= 0 {
 		return nil
 	}
 	a.report("systemd", func(ctx context.Context) error {
 		return every(ctx, time.Duration(period)*time.Microsecond/3, func() error {
-			if !a.answers(ctx) {
+			if probe.Alive(ctx, a.Addr()) != nil {
 				return nil
 			}
 			return tell("WATCHDOG=1")
@@ -137,25 +139,61 @@ func (a *App) supervisedBySystemd(path, watchdog string) error {
 	return nil
 }
 
-// answers reports whether this process serves requests.
-func (a *App) answers(ctx context.Context) bool {
-	_, port, err := net.SplitHostPort(a.Addr())
-	if err != nil {
-		return false
+// tellHealth tells systemd, for "systemctl status", how the parts are doing
+// whenever that changes.
+func (a *App) tellHealth(tell func(string) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		last := ""
+		return every(ctx, gaugePeriod, func() error {
+			line := a.healthLine()
+			if line == last {
+				return nil
+			}
+			last = line
+			return tell("STATUS=" + line)
+		})
 	}
-	host := a.opts.Config.Host
-	if host == "" || host == "0.0.0.0" || host == "::" {
-		host = "127.0.0.1"
+}
+
+// mostBad is how many parts a line names.
+const mostBad = 5
+
+// healthLine says in one line how the parts are doing.
+func (a *App) healthLine() string {
+	overall := a.board.Overall()
+	if overall == health.OK {
+		return string(overall) // what has not reported yet has its time
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/livez", http.NoBody)
-	if err != nil {
-		return false
+	line, bad := string(overall), 0
+	for _, p := range a.board.Parts() {
+		if p.State == health.OK {
+			continue
+		}
+		if bad++; bad > mostBad {
+			continue
+		}
+		separator := ", "
+		if bad == 1 {
+			separator = ": "
+		}
+		line += separator + p.Name + " " + string(p.State)
+		if p.Class != "" {
+			line += " (" + p.Class + ")"
+		}
 	}
-	resp, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return false
+	if bad > mostBad {
+		line += fmt.Sprintf(" and %d more", bad-mostBad)
 	}
-	return resp.Body.Close() == nil && resp.StatusCode == http.StatusOK
+	return line
+}
+
+// tellReloading tells systemd that a reload begins; what it returns tells that it
+// is over.
+func (a *App) tellReloading() (over func()) {
+	tell := a.systemd.Load()
+	if tell == nil {
+		return func() {}
+	}
+	_ = (*tell)("RELOADING=1\nMONOTONIC_USEC=" + strconv.FormatInt(monotonicMicroseconds(), 10)) // as with signs of life
+	return func() { _ = (*tell)("READY=1") }
 }

@@ -80,7 +80,7 @@ func BenchmarkPoll(b *testing.B) {
 		fetch Source
 	}{
 		{"source=memory", func(context.Context) (json.RawMessage, error) { return answer, nil }},
-		{"source=http", upstream.Source("acme", "us-east")},
+		{"source=http", upstream.Target("acme", "us-east").Fetch},
 	} {
 		b.Run(source.name, func(b *testing.B) {
 			target := Target{API: "acme", Source: "us-east", Fetch: source.fetch}
@@ -88,12 +88,14 @@ func BenchmarkPoll(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			var h health
+			h := incident{log: p.opts.Logger}
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := p.poll(context.Background(), &h, target, p.timeout(p.opts.Interval)); err != nil {
-					b.Fatal(err)
+				r, _ := p.poll(context.Background(), target, p.timeout(0, p.opts.Interval))
+				if r.Err != nil {
+					b.Fatal(r.Err)
 				}
+				p.report(context.Background(), &h, r)
 			}
 		})
 	}

@@ -1,21 +1,22 @@
 package poller
 
 import (
-	"bytes"
+	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/sony/gobreaker/v2"
 	"golang.org/x/time/rate"
 )
 
@@ -26,7 +27,8 @@ const DefaultURLTemplate = "https://data--{source}.{api}.io/status?stats=1"
 type HTTPOptions struct {
 	// URLTemplate holds {source} and {api}. Empty: DefaultURLTemplate.
 	URLTemplate string
-	// Header goes with every request.
+	// Header goes with every request to the origin of the URL. All of it is taken
+	// to be secret but User-Agent: nothing of it follows a redirect elsewhere.
 	Header http.Header
 	// MaxBytes bounds an answer, after decompression. Zero: 4 MiB.
 	MaxBytes int64
@@ -37,69 +39,66 @@ type HTTPOptions struct {
 	// wait is a random share of it (full jitter). Zero: 200 ms.
 	Backoff time.Duration
 	// BreakAfter is how many polls of one region must fail in a row before it
-	// is left alone for CoolDown. Zero: 5.
+	// is left alone for CoolDown, and then asked once in a poll, without a further
+	// try, until it answers. Zero: 5.
 	BreakAfter uint32
 	// CoolDown is that time. Zero: 60 s.
 	CoolDown time.Duration
 	// PerSecond bounds the requests to one host. Zero: 50.
 	PerSecond float64
+	// Hosts are the limits of the hosts, where several HTTP share them. Nil: it
+	// has its own.
+	Hosts *Hosts
+	// Accepts reports whether an answer of that status holds a value. Nil: 200 to
+	// 299 do.
+	Accepts func(status int) bool
+	// TLS says whom the shared transport trusts, and who it says it is. Nil: the
+	// authorities of the system, and nobody.
+	TLS *tls.Config
 	// Transport replaces the shared transport. Nil: one with verification of
-	// certificates and connection reuse.
+	// certificates and connection reuse, which never connects to metadata
+	// services, and to a link-local address only where URLTemplate names it.
 	Transport http.RoundTripper
 }
 
-// HTTP fetches samples over HTTP. All its sources share connections.
-type HTTP struct {
-	opts   HTTPOptions
-	client *http.Client
+func (o HTTPOptions) withDefaults() HTTPOptions {
+	o.URLTemplate = cmp.Or(o.URLTemplate, DefaultURLTemplate)
+	o.MaxBytes = cmp.Or(max(o.MaxBytes, 0), 4<<20)
+	o.Retries = cmp.Or(o.Retries, 2)
+	o.Backoff = cmp.Or(max(o.Backoff, 0), 200*time.Millisecond)
+	o.BreakAfter = cmp.Or(o.BreakAfter, 5)
+	o.CoolDown = cmp.Or(max(o.CoolDown, 0), time.Minute)
+	o.PerSecond = cmp.Or(max(o.PerSecond, 0), perSecond)
+	if o.Hosts == nil {
+		o.Hosts = NewHosts()
+	}
+	if o.Accepts == nil {
+		o.Accepts = func(status int) bool { return status >= 200 && status <= 299 }
+	}
+	return o
+}
 
-	mu       sync.Mutex
-	limiters map[string]*rate.Limiter
+// HTTP fetches samples over HTTP. All its targets share connections.
+type HTTP struct {
+	opts       HTTPOptions
+	client     *http.Client
+	configured netip.Addr // that the template names, if it names one
 }
 
 // NewHTTP checks the template and returns an HTTP.
 func NewHTTP(o HTTPOptions) (*HTTP, error) {
-	if o.URLTemplate == "" {
-		o.URLTemplate = DefaultURLTemplate
-	}
-	if o.MaxBytes <= 0 {
-		o.MaxBytes = 4 << 20
-	}
-	if o.Retries == 0 {
-		o.Retries = 2
-	}
-	if o.Backoff <= 0 {
-		o.Backoff = 200 * time.Millisecond
-	}
-	if o.BreakAfter == 0 {
-		o.BreakAfter = 5
-	}
-	if o.CoolDown <= 0 {
-		o.CoolDown = time.Minute
-	}
-	if o.PerSecond <= 0 {
-		o.PerSecond = 50
-	}
-	if o.Transport == nil {
-		t := http.DefaultTransport.(*http.Transport).Clone()
-		t.MaxIdleConnsPerHost = 16
-		o.Transport = t
-	}
+	o = o.withDefaults()
 	sample := fill(o.URLTemplate, "api", "source")
 	u, err := url.Parse(sample)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || strings.ContainsAny(sample, "{}") {
 		return nil, errors.New("UPSTREAM_URL is no template of an absolute http or https URL: only {source} and {api} may stand in braces")
 	}
-	h := &HTTP{opts: o, limiters: make(map[string]*rate.Limiter)}
-	h.client = &http.Client{Transport: o.Transport, CheckRedirect: func(r *http.Request, via []*http.Request) error {
-		switch {
-		case len(via) > 3:
-			return errors.New("more than 3 redirects")
-		case via[0].URL.Scheme == "https" && r.URL.Scheme != "https":
-			return errors.New("a redirect from https to http")
-		}
-		return nil
-	}}
+	h := &HTTP{opts: o}
+	h.configured, _ = netip.ParseAddr(u.Hostname()) // a name has the zero address
+	if o.Transport == nil {
+		o.Transport = newTransport(h.configured, o.TLS)
+	}
+	h.client = &http.Client{Transport: o.Transport, CheckRedirect: h.checkRedirect}
 	return h, nil
 }
 
@@ -110,50 +109,59 @@ func fill(template, api, source string) string {
 // Close lets go of idle connections.
 func (h *HTTP) Close() { h.client.CloseIdleConnections() }
 
-// Source returns the function that polls one region, with a circuit breaker
-// of its own.
-func (h *HTTP) Source(api, source string) Source {
-	target := fill(h.opts.URLTemplate, api, source)
-	where := shown(target)
-	breaker := gobreaker.NewCircuitBreaker[json.RawMessage](gobreaker.Settings{
-		Name: where, Timeout: h.opts.CoolDown,
-		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= h.opts.BreakAfter },
-		IsExcluded:  func(err error) bool { return errors.Is(err, context.Canceled) },
-	})
-	return func(ctx context.Context) (json.RawMessage, error) {
-		data, err := breaker.Execute(func() (json.RawMessage, error) { return h.tries(ctx, target, where) })
-		var known *Error
-		if err == nil || errors.As(err, &known) {
-			return data, err
-		}
-		return nil, networkError(err, where)
+// Target returns what polls one region, with a circuit breaker of its own and a
+// rate limit that it shares with the regions of the same host.
+func (h *HTTP) Target(api, source string) Target {
+	url := fill(h.opts.URLTemplate, api, source)
+	breaker := newBreaker(h.opts.BreakAfter, h.opts.CoolDown)
+	limiter := h.opts.Hosts.limiter(host(url), h.opts.PerSecond)
+	return Target{
+		API: api, Source: source, Host: host(url), Breaker: breaker.state,
+		Wait: func(ctx context.Context) error {
+			if breaker.open() {
+				return nil // nothing goes out
+			}
+			return limiter.Wait(ctx)
+		},
+		Fetch: func(ctx context.Context) (json.RawMessage, error) {
+			return breaker.run(func() (json.RawMessage, error) {
+				retries := h.opts.Retries
+				if breaker.tests() {
+					retries = 0
+				}
+				return h.tries(ctx, url, limiter, retries)
+			})
+		},
 	}
 }
 
-// shown is the URL as logs and dashboards may see it.
-func shown(target string) string {
+func host(target string) string {
 	u, err := url.Parse(target)
 	if err != nil {
-		return "the upstream"
+		return ""
 	}
-	return u.Scheme + "://" + u.Host + u.EscapedPath()
+	return strings.ToLower(u.Host)
 }
 
-// tries asks until an answer is good, final, or the time is up.
-func (h *HTTP) tries(ctx context.Context, target, where string) (json.RawMessage, error) {
+// tries asks until an answer is good, final, or the time is up. The first
+// request may go at once.
+func (h *HTTP) tries(ctx context.Context, target string, limiter *rate.Limiter, retries int) (json.RawMessage, error) {
 	for try := 0; ; try++ {
-		data, err := h.once(ctx, target, where)
+		data, err := h.once(ctx, target)
 		if err == nil {
 			return data, nil
 		}
-		if try >= h.opts.Retries || !again(err) || ctx.Err() != nil {
+		if try >= retries || !again(err) || ctx.Err() != nil {
 			return nil, err
 		}
 		wait := time.Duration(rand.Int64N(int64(h.opts.Backoff << min(try, 10))))
 		if err.RetryAfter > 0 {
 			wait = err.RetryAfter
 		}
+		allowed := limiter.Reserve()
+		wait = max(wait, allowed.Delay())
 		if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
+			allowed.Cancel()
 			return nil, err
 		}
 		timer := time.NewTimer(wait)
@@ -168,88 +176,61 @@ func (h *HTTP) tries(ctx context.Context, target, where string) (json.RawMessage
 
 // again reports whether the same question may have a better answer soon.
 func again(e *Error) bool {
-	switch e.Class {
-	case ClassConnect, ClassTimeout, ClassDNS:
+	switch e.Code {
+	case CodeRefused, CodeReset, CodeUnreachable, CodeTimeout, CodeDNS, CodeOther:
 		return true
-	case ClassStatus:
+	case CodeHTTP(e.HTTPStatus):
 		return e.HTTPStatus == http.StatusTooManyRequests || e.HTTPStatus >= 500
 	}
 	return false
 }
 
-func (h *HTTP) limiter(host string) *rate.Limiter {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	l := h.limiters[host]
-	if l == nil {
-		l = rate.NewLimiter(rate.Limit(h.opts.PerSecond), max(1, int(h.opts.PerSecond)))
-		h.limiters[host] = l
-	}
-	return l
-}
-
 // once is typed *Error, not error, so that callers read its fields; nil is good.
-func (h *HTTP) once(ctx context.Context, target, where string) (json.RawMessage, *Error) {
+func (h *HTTP) once(ctx context.Context, target string) (json.RawMessage, *Error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
 	if err != nil {
-		return nil, networkError(err, where)
+		return nil, requestError(err)
 	}
+	req.Header.Set("User-Agent", "devops-insights/1.0")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept-Encoding", acceptEncoding)
 	for name, values := range h.opts.Header {
 		req.Header[name] = values
 	}
 	if host := h.opts.Header.Get("Host"); host != "" {
 		req.Host = host
 	}
-	if req.Header.Get("User-Agent") == "" {
-		req.Header.Set("User-Agent", "devops-insights/1.0")
-	}
-	req.Header.Set("Accept", "application/json")
-	if err := h.limiter(req.URL.Host).Wait(ctx); err != nil {
-		return nil, networkError(context.DeadlineExceeded, where)
-	}
 	resp, err := h.client.Do(req)
 	if err != nil {
-		return nil, networkError(err, where)
+		return nil, requestError(err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	if resp.StatusCode != http.StatusOK {
+	if !h.opts.Accepts(resp.StatusCode) {
 		// A short body is read away so that the connection can be used again.
 		_, _ = io.CopyN(io.Discard, resp.Body, 16<<10)
 		return nil, &Error{
-			Class: ClassStatus, HTTPStatus: resp.StatusCode, RetryAfter: parseRetryAfter(resp.Header.Get("Retry-After")),
-			Err: fmt.Errorf("%s answered %s, expected 200 OK", where, resp.Status),
+			Code: CodeHTTP(resp.StatusCode), HTTPStatus: resp.StatusCode, RetryAfter: parseRetryAfter(resp.Header),
+			Text: fmt.Sprintf("answered %d", resp.StatusCode),
 		}
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, h.opts.MaxBytes+1))
-	if err != nil {
-		e := networkError(err, where)
-		e.HTTPStatus = resp.StatusCode
-		return nil, e
-	}
-	if int64(len(body)) > h.opts.MaxBytes {
-		return nil, &Error{Class: ClassTooLarge, HTTPStatus: resp.StatusCode, Err: fmt.Errorf("%s answered more than the allowed %d bytes", where, h.opts.MaxBytes)}
-	}
-	data, err := compact(body)
-	if err != nil {
-		return nil, &Error{Class: ClassNotJSON, HTTPStatus: resp.StatusCode, Err: fmt.Errorf("%s answered something that is not JSON (%s, %d bytes)", where, resp.Header.Get("Content-Type"), len(body))}
-	}
-	return data, nil
+	return h.readBody(resp)
 }
 
-// compact returns JSON text without white space between its tokens.
-func compact(body []byte) (json.RawMessage, error) {
-	var b bytes.Buffer
-	err := json.Compact(&b, body)
-	return b.Bytes(), err
-}
-
-// parseRetryAfter reads seconds or an HTTP date; 0 for anything else.
-func parseRetryAfter(v string) time.Duration {
-	if n, err := strconv.ParseInt(v, 10, 32); err == nil && n > 0 {
-		return time.Duration(n) * time.Second
+// parseRetryAfter reads seconds or an HTTP date, which counts from the answer's
+// own date: the two come from one clock. It is 0 for anything else.
+func parseRetryAfter(h http.Header) time.Duration {
+	v := strings.TrimSpace(h.Get("Retry-After"))
+	n, err := strconv.ParseUint(v, 10, 64)
+	if err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(n, math.MaxInt64/uint64(time.Second))) * time.Second
 	}
-	if at, err := http.ParseTime(v); err == nil {
-		return max(0, time.Until(at))
+	at, err := http.ParseTime(v)
+	if err != nil {
+		return 0
 	}
-	return 0
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	return max(0, at.Sub(now))
 }

@@ -2,13 +2,13 @@ package poller
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +25,7 @@ func ask(h http.HandlerFunc, o HTTPOptions) (json.RawMessage, *Error) {
 	if o.Backoff == 0 {
 		o.Backoff = time.Millisecond
 	}
-	return fetchOnce(o, 2*time.Second)
+	return fetchOnce(o, 30*time.Second)
 }
 
 func fetchOnce(o HTTPOptions, timeout time.Duration) (json.RawMessage, *Error) {
@@ -35,7 +35,7 @@ func fetchOnce(o HTTPOptions, timeout time.Duration) (json.RawMessage, *Error) {
 	DeferCleanup(source.Close)
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	data, err := source.Source("acme", "us-east")(ctx)
+	data, err := source.Target("acme", "us-east").Fetch(ctx)
 	var e *Error
 	if err != nil {
 		Expect(errors.As(err, &e)).To(BeTrue())
@@ -55,38 +55,33 @@ var _ = Describe("the HTTP source", func() {
 		Expect(string(data)).To(Equal(`{"b":1.0,"a":"<x y>"}`))
 	})
 
-	DescribeTable("says what is wrong with an answer", func(h http.HandlerFunc, class Class, part string) {
+	DescribeTable("says what is wrong with an answer", func(h http.HandlerFunc, code Code, part string) {
 		_, e := ask(h, HTTPOptions{MaxBytes: 1000, Retries: -1})
 		Expect(e).NotTo(BeNil())
-		Expect(e.Class).To(Equal(class))
+		Expect(e.Code).To(Equal(code))
 		Expect(e.Error()).To(ContainSubstring(part))
 	},
-		Entry("a wrong status", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, ClassStatus, "404"),
-		Entry("not JSON", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, ClassNotJSON, "not JSON"),
-		Entry("half of it", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"a":`)) }, ClassNotJSON, "not JSON"),
-		Entry("two values", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{} {}`)) }, ClassNotJSON, "not JSON"),
-		Entry("nothing", func(http.ResponseWriter, *http.Request) {}, ClassNotJSON, "not JSON"),
-		Entry("too much", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte("1"), 5000)) }, ClassTooLarge, "1000 bytes"),
-		Entry("a compressed bomb", func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Encoding", "gzip")
-			z := gzip.NewWriter(w)
-			_, _ = z.Write(bytes.Repeat([]byte("1"), 10<<20))
-			_ = z.Close()
-		}, ClassTooLarge, "1000 bytes"),
-		Entry("a redirect without end", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/again", http.StatusFound) }, ClassConnect, "redirects"),
-		Entry("a connection that breaks", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, ClassConnect, "http://127.0.0.1"),
+		Entry("a wrong status", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, CodeHTTP(404), "answered 404"),
+		Entry("not JSON", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, CodeNotJSON, "not JSON"),
+		Entry("half of it", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"a":`)) }, CodeNotJSON, "not JSON"),
+		Entry("two values", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{} {}`)) }, CodeNotJSON, "not JSON"),
+		Entry("nothing", func(http.ResponseWriter, *http.Request) {}, CodeEmpty, "without content"),
+		Entry("too much", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte("1"), 5000)) }, CodeTooLarge, "1000 bytes"),
+		Entry("a compressed bomb", answers(gzipped(strings.Repeat("1", 10<<20)), "Content-Encoding: gzip"), CodeTooLarge, "1000 bytes"),
+		Entry("a redirect without end", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/again", http.StatusFound) }, CodeRedirect, "redirected"),
+		Entry("a connection that breaks", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, CodeReset, "ended the connection"),
 	)
 
-	It("names a refused connection, an unknown host and a slow upstream as JavaScript does", func() {
+	It("names a refused connection, an unknown host and a slow upstream", func() {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		Expect(err).NotTo(HaveOccurred())
 		Expect(l.Close()).To(Succeed())
 		_, e := fetchOnce(HTTPOptions{URLTemplate: "http://" + l.Addr().String(), Retries: -1}, time.Second)
-		Expect(e.Code).To(Equal("ECONNREFUSED"))
+		Expect(e.Code).To(Equal(CodeRefused))
 		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 		DeferCleanup(server.Close)
 		_, e = fetchOnce(HTTPOptions{URLTemplate: server.URL}, 50*time.Millisecond)
-		Expect(e.Class).To(Equal(ClassTimeout))
+		Expect(e.Code).To(Equal(CodeTimeout))
 	})
 
 	It("tries again where that may help, and not where it cannot", func() {
@@ -132,16 +127,40 @@ var _ = Describe("the HTTP source", func() {
 		h, err := NewHTTP(HTTPOptions{URLTemplate: server.URL, Retries: -1, BreakAfter: 3, CoolDown: 50 * time.Millisecond})
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(h.Close)
-		source := h.Source("acme", "us-east")
+		target := h.Target("acme", "us-east")
+		source := target.Fetch
+		Expect(target.Breaker()).To(Equal(BreakerClosed))
 		for range 3 {
 			_, err = source(context.Background())
-			Expect(err.(*Error).Class).To(Equal(ClassStatus)) //nolint:errorlint // the very type is promised
+			Expect(err.(*Error).Code).To(Equal(CodeHTTP(500))) //nolint:errorlint // the very type is promised
 		}
 		_, err = source(context.Background())
-		Expect(err.(*Error).Class).To(Equal(ClassBreakerOpen)) //nolint:errorlint // likewise
+		Expect(err.(*Error).Code).To(Equal(CodeHTTP(500)), "the reason stays") //nolint:errorlint // likewise
+		Expect(err.Error()).To(MatchRegexp(`^answered 500; it is asked again at \d\d:\d\d:\d\dZ$`))
 		Expect(asked.Load()).To(BeEquivalentTo(3))
 		healthy = true
+		Eventually(target.Breaker, "5s").Should(Equal(BreakerHalfOpen))
 		Eventually(func() error { _, err := source(context.Background()); return err }, "5s").Should(Succeed())
+		Expect(target.Breaker()).To(Equal(BreakerClosed))
+	})
+
+	It("asks a failing upstream once in a poll until it answers", func() {
+		var asked atomic.Int32
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			asked.Add(1)
+			w.WriteHeader(500)
+		}))
+		DeferCleanup(server.Close)
+		h, err := NewHTTP(HTTPOptions{URLTemplate: server.URL, Retries: 2, Backoff: time.Nanosecond, BreakAfter: 2, CoolDown: time.Nanosecond})
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(h.Close)
+		source := h.Target("acme", "us-east").Fetch
+		for _, more := range []int32{3, 3, 1, 1, 1} {
+			before := asked.Load()
+			_, err := source(context.Background())
+			Expect(err).To(HaveOccurred())
+			Expect(asked.Load() - before).To(Equal(more))
+		}
 	})
 
 	It("uses its connection again", func() {
@@ -158,7 +177,7 @@ var _ = Describe("the HTTP source", func() {
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(h.Close)
 		for range 10 {
-			_, err := h.Source("acme", "us-east")(context.Background())
+			_, err := h.Target("acme", "us-east").Fetch(context.Background())
 			Expect(err).NotTo(HaveOccurred())
 		}
 		Expect(connections.Load()).To(BeEquivalentTo(1))

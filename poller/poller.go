@@ -1,14 +1,16 @@
 // Package poller fetches one sample per region on a schedule, notices by the
 // store's answer whether it changed, and reports failures. A Source is a
-// function, so that another kind of upstream touches nothing here. It never
-// knows who listens.
+// function, so that another kind of upstream changes nothing here. It knows
+// nothing of what becomes of the samples.
 package poller
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -26,10 +28,19 @@ type Source func(ctx context.Context) (json.RawMessage, error)
 type Target struct {
 	// API and Source name the sample in the store, both in lower case.
 	API, Source string
+	// Host is the upstream's name and port, to be shown; empty where it has none.
+	Host string
 	// Fetch fetches it.
 	Fetch Source
+	// Wait returns when Fetch may be called: the timeout counts from then, so
+	// that a rate limit makes a poll late and never a failure. Nil: at once.
+	Wait func(ctx context.Context) error
 	// Interval is the time between two polls. Zero: Options.Interval.
 	Interval time.Duration
+	// Timeout bounds a poll, as Options.Timeout does. Zero: that one.
+	Timeout time.Duration
+	// Breaker tells how the circuit breaker of Fetch stands. Nil: it has none.
+	Breaker func() BreakerState
 }
 
 // Saver is what the poller needs of a store.
@@ -37,18 +48,33 @@ type Saver interface {
 	Save(ctx context.Context, s store.Sample) (changed bool, err error)
 }
 
-// Failure is a poll that brought no value; the last good one stays.
-type Failure struct {
+// Result is what one poll brought.
+type Result struct {
 	API, Source string
-	Err         error
-	Class       Class
-	// HTTPStatus is the upstream's status, 0 without an answer.
-	HTTPStatus int
-	// Code is a short code such as ECONNREFUSED, empty without one.
-	Code string
-	// At is when the poll ended.
-	At time.Time
-	// Consecutive counts the failures since the last good poll, this one too.
+	// Host is that of the Target.
+	Host string
+	// Began is when the upstream was asked, and Ended when its answer was there,
+	// or the failure: the time of the sample. Their difference is measured by
+	// the monotonic clock.
+	Began, Ended time.Time
+	// Next is when the next poll is planned, at the time of Ended's clock, and
+	// Interval the usual time between two polls. Where the process was held up
+	// after Ended, Next is when the poll would have been planned otherwise.
+	Next     time.Time
+	Interval time.Duration
+	// Timeout is what bounded the question, and then the storing. A failure that
+	// took clearly longer is one of a process that was held up (stopped, frozen),
+	// and says nothing of the upstream. Zero: nothing bounded them.
+	Timeout time.Duration
+	// Data is the value; nil where the upstream brought none.
+	Data json.RawMessage
+	// Err says in one sentence what failed; see Error.Text. Nil: nothing did. With
+	// CodeStore there is a Data that could not be stored.
+	Err *Error
+	// Changed reports that the value differs from the one before, and is stored.
+	Changed bool
+	// Consecutive counts the failures since the last good poll, this one too; 0
+	// for a good one.
 	Consecutive int
 }
 
@@ -59,165 +85,239 @@ type Options struct {
 	// Interval is the time between two polls of a region. Zero: 30 s.
 	Interval time.Duration
 	// Timeout bounds one question to the upstream with its retries, and then the
-	// storing of the answer. Zero, and at most: 80 % of the
-	// region's interval.
+	// storing of the answer. At most 80 % of the region's interval. Zero: that,
+	// but at least a second; the polls that fall into it are left out.
 	Timeout time.Duration
+	// MaxBackoff bounds how long an upstream is left alone that asks for it with
+	// Retry-After. Zero: 5 minutes.
+	MaxBackoff time.Duration
 	// Jitter is the share of the interval by which a poll may come earlier or
 	// later. Zero: 0.05; negative: none.
 	Jitter float64
 	// StartWithin spreads the first polls. Zero: 2 s, at most the interval.
 	StartWithin time.Duration
-	// OnFailure hears of every failed poll. Nil: nobody does.
-	OnFailure func(context.Context, Failure)
-	// Logger receives one line where a region begins to fail, fails in another
-	// way, or recovers. Nil: discarded.
+	// MayStore is asked right before a value is stored; one that comes when it
+	// says no is dropped. Nil: every value is stored.
+	MayStore func() bool
+	// OnPoll hears of every poll whose result counts: not of one that MayStore
+	// dropped, nor of one that the end of Run cut off. The next poll of the region
+	// waits for it. Nil: nobody hears.
+	OnPoll func(context.Context, Result)
+	// Observe is told of every poll that OnPoll would hear of, once the upstream
+	// has answered and before the value is stored: of the result so far. The
+	// context that it returns goes with the storing, and done is called with the
+	// result. Nil: nobody is told.
+	Observe func(context.Context, Result) (_ context.Context, done func(Result))
+	// Logger receives one line where a region begins to fail, fails for another
+	// reason, or recovers, one an hour in between, and at debug one for each poll.
+	// Nil: discarded.
 	Logger logrus.FieldLogger
 	// Now is the clock of the samples. Nil: time.Now.
 	Now func() time.Time
 }
 
-// Poller polls its targets while Run runs.
-type Poller struct{ opts Options }
-
-// health is what a target's goroutine remembers from poll to poll.
-type health struct {
-	failures int // since the last good poll
-	class    Class
-}
-
-// New checks the options; an error says which one, its value and what is
-// allowed.
-func New(o Options) (*Poller, error) {
-	if o.Interval == 0 {
-		o.Interval = 30 * time.Second
+func (o Options) withDefaults() Options {
+	o.Interval = cmp.Or(o.Interval, 30*time.Second)
+	o.MaxBackoff = cmp.Or(max(o.MaxBackoff, 0), 5*time.Minute)
+	o.Jitter = cmp.Or(o.Jitter, 0.05)
+	o.StartWithin = cmp.Or(max(o.StartWithin, 0), 2*time.Second)
+	if o.MayStore == nil {
+		o.MayStore = func() bool { return true }
 	}
-	if o.Interval < 0 {
-		return nil, fmt.Errorf("poller: the interval %s is negative", o.Interval)
-	}
-	if o.Jitter == 0 {
-		o.Jitter = 0.05
-	}
-	if o.Jitter > 0.5 {
-		return nil, fmt.Errorf("poller: a jitter of %g is too much: up to 0.5 of the interval is allowed", o.Jitter)
-	}
-	if o.StartWithin <= 0 {
-		o.StartWithin = 2 * time.Second
-	}
-	if o.Saver == nil {
-		return nil, errors.New("poller: a Saver is required")
+	if o.Observe == nil {
+		o.Observe = func(ctx context.Context, _ Result) (context.Context, func(Result)) { return ctx, func(Result) {} }
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if o.Logger == nil {
 		silent := logrus.New()
-		silent.SetLevel(logrus.PanicLevel)
+		silent.SetOutput(io.Discard)
 		o.Logger = silent
 	}
-	for i, t := range o.Targets {
-		if t.Fetch == nil || t.API == "" || t.Source == "" {
-			return nil, fmt.Errorf("poller: target %d needs an API, a Source and a Fetch function", i)
-		}
-	}
-	return &Poller{opts: o}, nil
+	return o
 }
 
-// Run polls until ctx ends and every poll under way has stopped. It returns
-// nil: being told to stop is no failure.
-func (p *Poller) Run(ctx context.Context) error {
-	var work sync.WaitGroup
-	for i, t := range p.opts.Targets {
-		work.Go(func() { p.follow(ctx, i, t) })
-	}
-	work.Wait()
-	return nil
+// Poller polls its targets while Run runs.
+type Poller struct {
+	opts Options
+
+	mu      sync.Mutex
+	targets []Target
+	running *run // nil unless Run runs
 }
 
-// follow polls one target: one goroutine, so never two polls at once.
-func (p *Poller) follow(ctx context.Context, i int, t Target) {
-	var h health
-	interval := t.Interval
-	if interval <= 0 {
-		interval = p.opts.Interval
+// New checks the options; an error says which one, its value and what is
+// allowed.
+func New(o Options) (*Poller, error) {
+	o = o.withDefaults()
+	if o.Interval < 0 {
+		return nil, fmt.Errorf("poller: the interval %s is negative", o.Interval)
 	}
-	plan, first := newSchedule(time.Now(), i, len(p.opts.Targets), interval, p.opts.StartWithin, p.opts.Jitter)
+	if o.Jitter > 0.5 {
+		return nil, fmt.Errorf("poller: a jitter of %g is too much: up to 0.5 of the interval is allowed", o.Jitter)
+	}
+	if o.Saver == nil {
+		return nil, errors.New("poller: a Saver is required")
+	}
+	if err := checkTargets(o.Targets); err != nil {
+		return nil, err
+	}
+	return &Poller{opts: o, targets: o.Targets}, nil
+}
+
+// follow polls one target, the i-th of n: one goroutine, so never two polls at
+// once.
+func (p *Poller) follow(ctx context.Context, f *follower, i, n int) {
+	if !f.awaitEarlier(ctx) {
+		return
+	}
+	t := f.target.Load()
+	interval := p.interval(t)
+	in := &incident{log: p.opts.Logger.WithFields(logrus.Fields{"api": t.API, "region": t.Source}), maxBackoff: p.opts.MaxBackoff}
+	plan, first := newSchedule(time.Now(), i, n, interval, p.opts.StartWithin, p.opts.Jitter)
 	timer := time.NewTimer(first)
 	defer timer.Stop()
+	var patience time.Time // until when the upstream has asked to be left alone
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-f.gone:
+			return
+		case <-f.changed:
+			t = f.target.Load()
+			if next := p.interval(t); next != interval {
+				interval = next
+				plan, first = newSchedule(time.Now(), i, n, interval, p.opts.StartWithin, p.opts.Jitter)
+				timer.Reset(max(first, time.Until(patience)))
+			}
+			continue
 		case <-timer.C:
+			if f.isGone() {
+				return
+			}
+			t = f.target.Load()
 		}
-		err := p.poll(ctx, &h, t, p.timeout(interval))
+		r, counts := p.poll(ctx, *t, p.timeout(t.Timeout, interval))
 		if ctx.Err() != nil {
 			return
 		}
-		timer.Reset(plan.next(time.Now(), min(retryAfter(err), 10*interval)))
-	}
-}
-
-func (p *Poller) timeout(interval time.Duration) time.Duration {
-	most := interval * 8 / 10
-	if p.opts.Timeout > 0 {
-		return min(p.opts.Timeout, most)
-	}
-	return most
-}
-
-func (p *Poller) poll(ctx context.Context, h *health, t Target, timeout time.Duration) error {
-	bounded, cancel := context.WithTimeout(ctx, timeout)
-	data, err := fetch(bounded, t.Fetch)
-	cancel()
-	if err == nil {
-		// As much time again: what a slow upstream leaves says nothing of the store.
-		saving, cancel := context.WithTimeout(ctx, timeout)
-		defer cancel()
-		_, err = p.opts.Saver.Save(saving, store.Sample{API: t.API, Source: t.Source, Data: data, At: p.opts.Now()})
-		if err != nil {
-			err = &Error{Class: ClassStore, Err: fmt.Errorf("the value could not be stored: %w", err)}
+		pause := min(retryAfter(r.Err), p.opts.MaxBackoff)
+		patience = time.Now().Add(pause)
+		wait := plan.next(time.Now(), pause)
+		timer.Reset(wait)
+		if counts {
+			r.Next, r.Interval = p.opts.Now().Add(wait), interval
+			if most := r.Ended.Add(r.Timeout + leastTimeout + wait); r.Next.After(most) {
+				r.Next = most // not the storing took so long
+			}
+			p.report(ctx, in, r)
 		}
 	}
-	if ctx.Err() != nil {
-		return err // the poller stops; that is not the upstream's failure
-	}
-	p.report(ctx, h, t, err)
-	return err
 }
 
-// fetch turns a panic of one source into that source's failure.
-func fetch(ctx context.Context, source Source) (data json.RawMessage, err error) {
+// leastTimeout is the least that Timeout stands for when it is not set. With an
+// interval of 100 ms, a busy machine would take a good upstream for a slow one.
+const leastTimeout = time.Second
+
+// timeout returns the time for a poll: own is that of its target, 0: it has none.
+func (p *Poller) timeout(own, interval time.Duration) time.Duration {
+	share := interval * 8 / 10
+	if bound := cmp.Or(own, p.opts.Timeout); bound > 0 {
+		return min(bound, share)
+	}
+	return max(share, leastTimeout)
+}
+
+// poll asks once, and stores the answer. The result counts unless the poller
+// stops, or another instance polls.
+func (p *Poller) poll(ctx context.Context, t Target, timeout time.Duration) (r Result, counts bool) {
+	if t.Wait != nil {
+		if err := guard(func() error { return t.Wait(ctx) }); err != nil && ctx.Err() != nil {
+			return r, false // the poller stops
+		}
+	}
+	r = Result{API: t.API, Source: t.Source, Host: t.Host, Began: p.opts.Now(), Timeout: timeout}
+	err := guard(func() (err error) {
+		bounded, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		r.Data, err = t.Fetch(bounded)
+		return err
+	})
+	r.Ended = p.opts.Now()
+	if err != nil {
+		r.Data = nil
+	}
+	if err != nil {
+		r.Err = asError(err)
+	}
+	if !p.opts.MayStore() { // it is neither a value nor a failure
+		return r, false
+	}
+	ctx, done := p.opts.Observe(ctx, r)
+	if r.Err == nil {
+		if err := guard(func() error { return p.save(ctx, &r) }); err != nil {
+			r.Err = asError(err)
+		}
+	}
+	done(r)
+	return r, true
+}
+
+func (p *Poller) save(ctx context.Context, r *Result) error {
+	// As much time again: what a slow upstream leaves says nothing of the store.
+	ctx, cancel := context.WithTimeout(ctx, r.Timeout)
+	defer cancel()
+	changed, err := p.opts.Saver.Save(ctx, store.Sample{API: r.API, Source: r.Source, Data: r.Data, At: r.Ended})
+	if err != nil {
+		return &Error{Code: CodeStore, Text: "the value could not be stored", Detail: cut(err.Error()), Cause: err}
+	}
+	r.Changed = changed
+	return nil
+}
+
+// panicText is what dashboards learn of a fault in the program.
+const panicText = "the poll ended with a fault of the program"
+
+// panicked is a fault in the program, with its stack for the log.
+type panicked struct {
+	value any
+	stack string
+}
+
+// Error returns the value, which may hold anything.
+func (p *panicked) Error() string { return fmt.Sprint(p.value) }
+
+// guard turns a panic into the failure of one poll.
+func guard(run func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &Error{Class: ClassPanic, Err: fmt.Errorf("the source panicked: %v\n%s", v, debug.Stack())}
+			err = &Error{Code: CodePanic, Text: panicText, Cause: &panicked{v, string(debug.Stack())}}
 		}
 	}()
-	return source(ctx)
+	return run()
 }
 
-func (p *Poller) report(ctx context.Context, h *health, t Target, err error) {
-	before := *h
-	if err == nil && before.failures == 0 {
-		return
-	}
-	log := p.opts.Logger.WithFields(logrus.Fields{"api": t.API, "source": t.Source})
-	if err == nil {
-		*h = health{}
-		log.WithField("failures", before.failures).Info("the upstream answers again")
-		return
-	}
-	e := asError(err)
-	*h = health{failures: before.failures + 1, class: e.Class}
-	line := log.WithFields(logrus.Fields{"class": e.Class, "failures": h.failures, "status": e.HTTPStatus, "code": e.Code})
-	if before.failures == 0 || before.class != e.Class {
-		line.WithError(e).Warn("a poll failed; the last good value is still served")
+// report logs where a region begins to fail or recovers, at debug every poll, and
+// tells OnPoll.
+func (p *Poller) report(ctx context.Context, in *incident, r Result) {
+	if r.Err == nil {
+		in.end()
+		in.log.WithFields(logrus.Fields{"changed": r.Changed, "duration_ms": r.Ended.Sub(r.Began).Milliseconds()}).Debug("a region was polled")
 	} else {
-		line.WithError(e).Debug("a poll failed again")
+		in.note(r.Err)
 	}
-	if p.opts.OnFailure != nil {
-		p.opts.OnFailure(ctx, Failure{
-			API: t.API, Source: t.Source, Err: e, Class: e.Class, HTTPStatus: e.HTTPStatus, Code: e.Code,
-			At: p.opts.Now(), Consecutive: h.failures,
-		})
+	if p.opts.OnPoll == nil {
+		return
+	}
+	r.Consecutive = in.failures
+	fault := guard(func() error {
+		p.opts.OnPoll(ctx, r)
+		return nil
+	})
+	if fault != nil {
+		in.log.WithFields(logrus.Fields{"err_class": string(CodePanic), "panic": fmt.Sprint(errors.Unwrap(fault)), "stack": stackOf(fault)}).
+			Error("the result of a poll could not be reported")
 	}
 }

@@ -9,12 +9,16 @@ if [ -n "$unformatted" ]; then
   exit 1
 fi
 go vet ./...
-go -C scripts/bench vet ./...
+for module in scripts/bench socket/socketio/example/frameworks; do
+  go -C "$module" vet ./...
+done
 if command -v golangci-lint >/dev/null; then
   golangci-lint run ./...
 else
   go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
-  (cd scripts/bench && go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...)
+  for module in scripts/bench socket/socketio/example/frameworks; do
+    (cd "$module" && go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...)
+  done
 fi
 # The vulnerability database is not part of a module proxy: where it cannot be
 # had, the check is reported as left out, never as passed.

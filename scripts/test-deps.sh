@@ -22,6 +22,15 @@ if [ ! -x bin/ferretdb ] || [ test/ferretdb/go.mod -nt bin/ferretdb ] || [ test/
   (cd test/ferretdb && go build -o ../../bin/ferretdb .) ||
     echo "test-deps: FerretDB cannot be built: its specs are skipped. Its modules must be within reach of the Go proxy." >&2
 fi
+# promtool reads what the command export writes for Prometheus, and checks rules;
+# a Prometheus scrapes the program. Their specs are skipped, saying so, where they
+# cannot be built.
+for tool in promtool prometheus; do
+  if [ ! -x bin/$tool ] || [ test/promtool/go.mod -nt bin/$tool ]; then
+    (cd test/promtool && go build -trimpath -ldflags '-s -w' -o ../../bin/$tool github.com/prometheus/prometheus/cmd/$tool) ||
+      echo "test-deps: $tool cannot be built: its specs are skipped. Its modules must be within reach of the Go proxy." >&2
+  fi
+done
 # Python brings a second opinion on the clients and SecantusDB: their suites are
 # skipped, saying so, where they cannot be had.
 venv=test/py/.venv
@@ -36,6 +45,21 @@ if [ ! -f $venv/done ] || [ test/py/requirements.txt -nt $venv/done ] || [ test/
   else
     echo "test-deps: SecantusDB cannot be had for this Python: without mongod or MONGODB_TEST_URI the suites of MongoDB are skipped." >&2
   fi
+fi
+# The Rust and the Java client are further opinions: their specs are skipped,
+# saying so, where they cannot be had.
+rust=test/rust/target/debug/shutdown
+if ! command -v cargo >/dev/null; then
+  echo "test-deps: Rust is missing: the specs of the Rust client are skipped. Install Rust with cargo." >&2
+elif [ ! -x $rust ] || [ test/rust/Cargo.toml -nt $rust ] || [ test/rust/src/main.rs -nt $rust ]; then
+  (cd test/rust && cargo build --quiet --locked && touch ../../$rust) ||
+    echo "test-deps: the Rust client cannot be built: its specs are skipped. It needs crates, a C compiler and OpenSSL's headers (libssl-dev)." >&2
+fi
+if ! command -v java >/dev/null || ! command -v mvn >/dev/null; then
+  echo "test-deps: Java or Maven is missing: the specs of the Java client are skipped. Install a JDK (17 or newer) and Maven." >&2
+elif [ ! -d test/java/lib ] || [ test/java/pom.xml -nt test/java/lib ]; then
+  (cd test/java && mvn -q -B dependency:copy-dependencies -DoutputDirectory=lib && touch lib) ||
+    echo "test-deps: the Java client cannot be had: its specs are skipped. Maven must reach its repository." >&2
 fi
 command -v redis-server >/dev/null || install redis-server
 if ! command -v redis-server >/dev/null; then

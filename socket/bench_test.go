@@ -15,6 +15,7 @@ import (
 
 	"github.com/devops-insights/devops-insights/socket/socketio"
 	"github.com/devops-insights/devops-insights/store"
+	"github.com/devops-insights/devops-insights/store/live"
 )
 
 // benchMetric is a recorded answer as it is stored.
@@ -31,7 +32,7 @@ func benchMetric(b *testing.B, source string, n int) store.Metric {
 func benchRegions(b *testing.B) []store.Metric {
 	b.Helper()
 	var all []store.Metric
-	for _, region := range Regions() {
+	for _, region := range store.Regions() {
 		all = append(all, benchMetric(b, region, 0))
 	}
 	return all
@@ -41,7 +42,7 @@ func benchRows(b *testing.B, count int) []store.Metric {
 	b.Helper()
 	rows := make([]store.Metric, count)
 	for i := range rows {
-		rows[i] = benchMetric(b, Regions()[i%6], i)
+		rows[i] = benchMetric(b, store.Regions()[i%6], i)
 	}
 	return rows
 }
@@ -57,7 +58,7 @@ func BenchmarkPayload(b *testing.B) {
 		{"update", func() json.RawMessage { return update(change, now) }},
 		{"one", func() json.RawMessage { return dataOfOne(change.Metric) }},
 		{"all", func() json.RawMessage { return dataOfAll("acme", all) }},
-		{"history=1000", func() json.RawMessage { return history("acme", "", rows) }},
+		{"history=1000", func() json.RawMessage { return history("acme", "", pastRows{rows: rows}) }},
 	} {
 		b.Run("payload="+payload.name, func(b *testing.B) {
 			b.ReportAllocs()
@@ -69,26 +70,42 @@ func BenchmarkPayload(b *testing.B) {
 	}
 }
 
-// fixed is a Reader whose values never change.
+// fixed is a store whose values never change.
 type fixed struct{ all, rows []store.Metric }
 
-func (f fixed) Latest(context.Context, string, string) (store.Metric, error) { return f.all[0], nil }
+func (f fixed) Watch(ctx context.Context, ready func(), handle func(context.Context, store.Change) error) error {
+	for _, m := range f.all {
+		if err := handle(ctx, store.Change{Metric: m, Snapshot: true}); err != nil {
+			return err
+		}
+	}
+	ready()
+	<-ctx.Done()
+	return ctx.Err()
+}
 
-func (f fixed) AllLatest(context.Context, string) ([]store.Metric, error) { return f.all, nil }
+func (f fixed) Refresh(context.Context) error { return nil }
 
-func (f fixed) History(context.Context, store.Query) ([]store.Metric, error) { return f.rows, nil }
+func (f fixed) Scan(_ context.Context, _ store.Query, each func(store.Metric) error) error {
+	for _, m := range f.rows {
+		if err := each(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // BenchmarkAsk is one dashboard's question over a websocket on loopback, from
 // its first byte to the last one of the answer; both sides share the time.
 func BenchmarkAsk(b *testing.B) {
-	reader := fixed{benchRegions(b), benchRows(b, 1000)}
+	kept := fixed{benchRegions(b), benchRows(b, 1000)}
 	for _, question := range []struct{ name, text string }{
 		{"event=get/regions=1", `42["metrics:get",{"source":"us-east"}]`},
 		{"event=get/regions=6", `42["metrics:get",{}]`},
 		{"event=getHistory/rows=1000", `42["metrics:getHistory",{"limit":1000}]`},
 	} {
 		b.Run(question.name, func(b *testing.B) {
-			ws := benchDashboard(b, reader)
+			ws := benchDashboard(b, kept)
 			ask := clientFrame(question.text)
 			if _, err := ws.NetConn().Write(ask); err != nil {
 				b.Fatal(err)
@@ -113,14 +130,24 @@ func BenchmarkAsk(b *testing.B) {
 }
 
 // benchDashboard connects a dashboard that has read all it was sent so far.
-func benchDashboard(b *testing.B, r Reader) *websocket.Conn {
+func benchDashboard(b *testing.B, kept fixed) *websocket.Conn {
 	b.Helper()
 	srv := socketio.NewServer(socketio.Options{})
 	log := logrus.New()
 	log.SetOutput(io.Discard)
-	NewHub(srv.Of("/"), Options{API: "acme", Reader: r, Logger: log})
+	view := live.New(live.Options{Catalog: six, Feed: kept, History: kept, Audience: NewAudience(srv.Of("/"), time.Now), Logger: log})
+	NewHub(srv.Of("/"), Options{Catalog: six, View: view, History: kept, Logger: log})
+	ctx, cancel := context.WithCancel(context.Background())
+	ready, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		_ = view.Run(ctx, func() { close(ready) })
+	}()
+	<-ready
 	web := httptest.NewServer(srv)
 	b.Cleanup(func() {
+		cancel()
+		<-over
 		_ = srv.Close(context.Background())
 		web.Close()
 	})

@@ -1,5 +1,5 @@
-// Package socket is the dashboard protocol on one page: the event names, what
-// the dashboards send and get, and the rooms metrics:<api>:<region>. It speaks
-// through package socketio and reads through a small interface; it never
-// knows of MongoDB, of HTTP polling, or of how a value came to be.
+// Package socket is the protocol of the dashboards: the event names, what
+// dashboards send and get, and the rooms metrics:<api>:<region>;
+// docs/protocol.md describes it. It sends through package socketio and reads
+// through a small interface. It knows nothing of MongoDB or of polling.
 package socket

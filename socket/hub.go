@@ -1,221 +1,240 @@
 package socket
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
-	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/devops-insights/devops-insights/socket/socketio"
 	"github.com/devops-insights/devops-insights/store"
+	"github.com/devops-insights/devops-insights/store/live"
+	"github.com/devops-insights/devops-insights/store/past"
+	"github.com/devops-insights/devops-insights/store/rollup"
 )
 
-// Reader answers the dashboards' questions.
-type Reader interface {
-	Latest(ctx context.Context, api, source string) (store.Metric, error)
-	AllLatest(ctx context.Context, api string) ([]store.Metric, error)
-	History(ctx context.Context, q store.Query) ([]store.Metric, error)
+// History goes through rows of the past; see store.Reader.
+type History interface {
+	Scan(ctx context.Context, q store.Query, each func(store.Metric) error) error
 }
 
 // Options configures a Hub.
 type Options struct {
-	// API is the upstream's name in lower case. Required.
-	API string
-	// Reader answers metrics:get and metrics:getHistory. Required.
-	Reader Reader
+	// Catalog says which APIs and regions dashboards may ask for. It is asked with
+	// every question. Required.
+	Catalog func() store.Catalog
+	// View answers metrics:get, and knows what each dashboard has been told.
+	// Required.
+	View *live.View
+	// History answers metrics:getHistory. Required.
+	History History
+	// Tiers tell of what is older than the rows of History. Nil: nothing does.
+	Tiers rollup.Reader
+	// Past answers metrics:getSeries and metrics:getUptime. Nil: they fail.
+	Past past.Reader
+	// Now is the clock of those answers. Nil: time.Now.
+	Now func() time.Time
 	// HistoryLimit is the number of rows where a dashboard names none. Zero: 100.
 	HistoryLimit int
-	// HistoryMax bounds the number of rows of one answer. Zero: 1000.
+	// HistoryMax bounds the number of rows of one question. Zero: 50,000.
 	HistoryMax int
-	// Timeout bounds one question to the Reader. Zero: 10 s.
+	// HistoryMaxBytes bounds an answer: past it rows are left out, evenly over
+	// the range that was asked for. Zero: 16 MiB.
+	HistoryMaxBytes int
+	// Memory bounds what answers take that wait for dashboards. Nil: nothing does.
+	Memory Memory
+	// Questions is told of the questions. Nil: nobody is.
+	Questions QuestionObserver
+	// Timeout bounds one question. Zero: 10 s.
 	Timeout time.Duration
-	// HearsAll reports whether Publish is called in this process for every
-	// change, whichever process made it. What other servers of the cluster send
-	// to the dashboards is left out then. Nil: it never is.
-	HearsAll func() bool
-	// OnElsewhere is told of a change that another server has sent to the
-	// dashboards. Nil: nothing.
-	OnElsewhere func(api string)
-	// Logger receives one line for each failed question. Required.
+	// Logger hears of failed questions: of each reason once a minute. Required.
 	Logger logrus.FieldLogger
-	// Now is the clock. Nil: time.Now.
-	Now func() time.Time
 }
 
-// Hub serves the dashboards of one namespace.
+func (o Options) withDefaults() Options {
+	o.HistoryLimit = cmp.Or(o.HistoryLimit, 100)
+	o.HistoryMax = cmp.Or(o.HistoryMax, 50_000)
+	o.HistoryMaxBytes = cmp.Or(o.HistoryMaxBytes, 16<<20)
+	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Memory == nil {
+		o.Memory = unbounded{}
+	}
+	return o
+}
+
+// Hub serves the dashboards of one namespace: one handler for each event.
 type Hub struct {
 	Options
 	namespace *socketio.Namespace
-	told      told
-	gap       gap
-	latest    latest
+	asking    singleflight.Group
+	builders  chan struct{} // one for each answer about the past that is being made
+	costs     *costs
+	failures  failures
+	refusals  atomic.Uint64
 }
 
 // NewHub answers the dashboards that connect to the namespace.
 func NewHub(namespace *socketio.Namespace, o Options) *Hub {
-	if o.HistoryLimit <= 0 {
-		o.HistoryLimit = 100
-	}
-	if o.HistoryMax <= 0 {
-		o.HistoryMax = 1000
-	}
-	if o.Timeout <= 0 {
-		o.Timeout = 10 * time.Second
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	h := &Hub{Options: o, namespace: namespace}
-	h.gap.now = o.Now
-	namespace.OnRemote(h.elsewhere)
-	if verbose(o.Logger) {
-		namespace.OnConnect(h.log)
-	}
+	h := &Hub{Options: o.withDefaults(), namespace: namespace, builders: make(chan struct{}, historyBuilders)}
+	h.costs = newCosts(h.HistoryMaxBytes)
+	namespace.OnRemote(h.handleRemote)
+	namespace.OnDisconnect(func(s *socketio.Socket, _ socketio.Reason) {
+		h.View.Forget(dashboard{h, s})
+		h.costs.forget(s)
+	})
+	h.log()
 	h.ask(EventGet, h.get)
-	h.answer(EventSubscribe, h.subscribe)
-	h.answer(EventUnsubscribe, h.unsubscribe)
+	h.on(EventSubscribe, h.subscribe)
+	h.on(EventUnsubscribe, h.unsubscribe)
 	h.ask(EventGetHistory, h.getHistory)
+	h.ask(EventGetSeries, h.getSeries)
+	h.ask(EventGetUptime, h.getUptime)
 	return h
 }
 
-// Publish sends a change to the dashboards of its region: with local to those
-// that are connected to this process, where every process hears of the change
-// by itself, else to all.
-func (h *Hub) Publish(c store.Change, local bool) error {
-	if !h.told.advance(Room(c.API, c.Source), c.Hash, c.UpdatedAt) {
-		return nil
-	}
-	room := Room(c.API, c.Source)
-	receivers := h.namespace.To(room).Newest(room)
-	if local {
-		receivers = receivers.Local()
-	}
-	news := update(c, h.Now())
-	return h.gap.send(room, news, func() error { return receivers.Emit(EventUpdate, news) })
+// log notes the dashboards' coming and going, while the logger shows it.
+func (h *Hub) log() {
+	h.namespace.OnConnect(func(s *socketio.Socket) {
+		if debugs(h.Logger) {
+			h.line(s).WithField("request_id", s.Request().Header.Get(requestIDHeader)).Debug("a dashboard connected")
+		}
+	})
+	h.namespace.OnDisconnect(func(s *socketio.Socket, reason socketio.Reason) {
+		if debugs(h.Logger) {
+			h.line(s).WithField("reason", reason).Debug("a dashboard disconnected")
+		}
+	})
 }
 
-// PublishFailure tells the dashboards of a region that its poll failed.
-func (h *Hub) PublishFailure(f Failure) error {
-	room := Room(f.API, f.Source)
-	return h.namespace.To(room).Newest(room+":error").Emit(EventFailure, failure(f, h.Now()))
-}
-
-// verbose reports whether the logger shows what is logged for each dashboard.
-func verbose(l logrus.FieldLogger) bool {
+// debugs reports whether the logger shows what is logged for each dashboard.
+func debugs(l logrus.FieldLogger) bool {
 	leveled, ok := l.(interface{ IsLevelEnabled(logrus.Level) bool })
 	return !ok || leveled.IsLevelEnabled(logrus.DebugLevel)
 }
 
-// log notes a dashboard's coming and going.
-func (h *Hub) log(s *socketio.Socket) {
-	line := h.Logger.WithFields(logrus.Fields{"socket": s.ID(), "remote": s.Session().RemoteAddr()})
-	line.Debug("a dashboard connected")
-	s.OnDisconnect(func(reason socketio.Reason) {
-		line.WithField("reason", reason).Debug("a dashboard disconnected")
-	})
-}
+// shortID tells sockets apart in a log, and no more: whoever reads a whole id may
+// be able to take the session over.
+func shortID(s *socketio.Socket) string { return s.ID()[:min(6, len(s.ID()))] }
 
-// answer serves one event of the dashboards.
-func (h *Hub) answer(event string, answer func(*socketio.Socket, request) error) {
-	h.namespace.On(event, func(s *socketio.Socket, args socketio.Args, _ socketio.Acknowledge) {
-		err := answer(s, request(args.Members(0)))
-		if err != nil && !errors.Is(err, socketio.ErrDisconnected) && s.Context().Err() == nil {
-			h.Logger.WithError(err).WithFields(logrus.Fields{"socket": s.ID(), "event": event}).
-				Warn("an event could not be answered")
+// on serves one event of the dashboards.
+func (h *Hub) on(event string, handle func(*socketio.Socket, request) error) {
+	h.namespace.On(event, func(s *socketio.Socket, args socketio.Args, _ socketio.Ack) {
+		began, r := time.Now(), request(args.Members(0))
+		if err := handle(s, r); err != nil {
+			h.failed(event, s, h.line(s).WithField("event", event), err)
+		}
+		if debugs(h.Logger) {
+			h.served(event, s, r, time.Since(began))
 		}
 	})
 }
 
-// ask serves one event with a question to the Reader, which has its time.
-func (h *Hub) ask(event string, ask func(context.Context, *socketio.Socket, request) error) {
-	h.answer(event, func(s *socketio.Socket, r request) error {
-		ctx, cancel := context.WithTimeout(s.Context(), h.Timeout)
-		defer cancel()
-		return ask(ctx, s, r)
-	})
+// served logs an event, for who looks at one dashboard or one region.
+func (h *Hub) served(event string, s *socketio.Socket, r request, took time.Duration) {
+	line := h.line(s).WithFields(logrus.Fields{"event": event, "duration_ms": took.Milliseconds()})
+	if of, err := h.subject(r, ""); err == nil {
+		line = line.WithField("api", of.api.Name)
+		if of.source != "" {
+			line = line.WithField("region", of.source)
+		}
+	}
+	line.Debug("an event of a dashboard was handled")
 }
 
-// known returns the region in lower case and whether it is one of the six.
-func known(source string) (string, bool) {
-	source = strings.ToLower(source)
-	return source, slices.Contains(Regions(), source)
+// ask serves one event that takes a look into the store, which has its time. A
+// refusal goes to the dashboard.
+func (h *Hub) ask(event string, handle func(context.Context, *socketio.Socket, request) error) {
+	h.on(event, func(s *socketio.Socket, r request) error {
+		ctx, cancel := context.WithTimeout(s.Context(), h.Timeout)
+		defer cancel()
+		ctx, answered := h.observe(ctx, event, s, r)
+		err := handle(ctx, s, r)
+		answered(err)
+		if no := (*refusal)(nil); errors.As(err, &no) {
+			h.refuse(ctx, event, s, no)
+			return nil
+		}
+		return err
+	})
 }
 
 func (h *Hub) get(ctx context.Context, s *socketio.Socket, r request) error {
-	source, err := r.source()
+	of, err := h.subject(r, messageGetFailed)
 	if err != nil {
-		return s.Emit(EventError, refusal(messageGetFailed))
+		return err
 	}
-	h.gap.asks(s)
-	if source == "" {
-		all, err := h.Reader.AllLatest(ctx, h.API)
-		if err != nil {
-			return errors.Join(err, s.Emit(EventError, refusal(messageGetFailed)))
-		}
-		answer, err := h.latest.of(all, func(all []store.Metric) (*socketio.Prepared, error) {
-			return h.namespace.Prepare(EventData, dataOfAll(h.API, all))
+	err = h.View.Answer(ctx, dashboard{h, s}, of.api.Name, of.source, func(values *live.Snapshot) error {
+		answer, err := values.Encoded(func(values []store.Metric) (any, error) {
+			if of.source != "" {
+				return h.namespace.Prepare(EventData, dataOfOne(values[0]))
+			}
+			return h.namespace.Prepare(EventData, dataOfAll(of.api.Name, values))
 		})
 		if err != nil {
 			return err
 		}
-		return s.Send(answer)
-	}
-	region, ok := known(source)
-	if !ok {
-		return s.Emit(EventError, invalidSource())
-	}
-	m, err := h.Reader.Latest(ctx, h.API, region)
+		return s.Send(answer.(*socketio.Prepared))
+	})
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return s.Emit(EventError, refusal(messageNoData))
-	case err != nil:
-		return errors.Join(err, s.Emit(EventError, refusal(messageGetFailed)))
+		return &refusal{message: messageNoData}
+	case err != nil && !errors.Is(err, socketio.ErrDisconnected):
+		return &refusal{message: messageGetFailed, cause: err}
 	}
-	return s.Emit(EventData, dataOfOne(m))
+	return err
 }
 
 func (h *Hub) subscribe(s *socketio.Socket, r request) error {
-	source, err := r.source()
-	region, ok := known(source)
-	if err != nil || !ok {
-		return s.Emit(EventRefused, invalidSource())
+	of, err := h.subjectWithRegion(r)
+	if no := (*refusal)(nil); errors.As(err, &no) {
+		return s.Emit(EventRefused, no.payload().json())
 	}
-	return h.gap.subscribe(s, Room(h.API, region))
+	return h.View.Join(dashboard{h, s}, of.api.Name, of.source)
 }
 
+// unsubscribe also ends the hearing of a region that the catalog does not have any
+// more.
 func (h *Hub) unsubscribe(s *socketio.Socket, r request) error {
-	source, err := r.source()
-	if region, ok := known(source); err == nil && ok {
-		s.Leave(Room(h.API, region))
-		h.gap.asks(s) // it has heard everything up to here
+	api, err := r.name("api")
+	source, wrong := r.name("source")
+	if err != nil || wrong != nil {
+		return nil
+	}
+	api, source = strings.ToLower(api), strings.ToLower(source)
+	if known, ok := h.Catalog().Find(api); ok {
+		api = known.Name
+	}
+	if d := (dashboard{h, s}); d.Hears(api, source) {
+		h.View.Leave(d, api, source, func() { s.Leave(Room(api, source)) })
 	}
 	return nil
 }
 
-func (h *Hub) getHistory(ctx context.Context, s *socketio.Socket, r request) error {
-	source, err := r.source()
-	if err != nil {
-		return s.Emit(EventError, refusal(messageHistoryFailed))
-	}
-	q := store.Query{API: h.API, Limit: r.limit(h.HistoryLimit, h.HistoryMax)}
-	if source != "" {
-		var ok bool
-		if q.Source, ok = known(source); !ok {
-			return s.Emit(EventError, invalidSource())
-		}
-	}
-	var fromErr, toErr error
-	q.From, fromErr = r.time("from")
-	q.To, toErr = r.time("to")
-	if fromErr != nil || toErr != nil {
-		return s.Emit(EventError, refusal(messageHistoryFailed))
-	}
-	items, err := h.Reader.History(ctx, q)
-	if err != nil {
-		return errors.Join(err, s.Emit(EventError, refusal(messageHistoryFailed)))
-	}
-	return s.Emit(EventHistory, history(h.API, source, items))
+// dashboard is a socket as the view needs it.
+type dashboard struct {
+	*Hub
+	socket *socketio.Socket
 }
+
+// Hears implements live.Dashboard.
+func (d dashboard) Hears(api, source string) bool { return d.socket.In(Room(api, source)) }
+
+// Hear implements live.Dashboard.
+func (d dashboard) Hear(api, source string) error { return d.socket.Join(Room(api, source)) }
+
+// Tell implements live.Dashboard.
+func (d dashboard) Tell(update json.RawMessage) error { return d.socket.Emit(EventUpdate, update) }
+
+// Gone implements live.Dashboard.
+func (d dashboard) Gone() bool { return d.socket.Context().Err() != nil }
+
+var _ live.Dashboard = dashboard{}

@@ -6,9 +6,10 @@ import (
 	"time"
 
 	"github.com/devops-insights/devops-insights/store"
+	"github.com/devops-insights/devops-insights/store/jsjson"
 )
 
-// The events of the protocol; see CONTRACT.md for each one's payload.
+// The events of the protocol; docs/protocol.md has the payload of each.
 const (
 	EventGet         = "metrics:get"
 	EventData        = "metrics:data"
@@ -17,17 +18,16 @@ const (
 	EventUnsubscribe = "metrics:unsubscribe"
 	EventGetHistory  = "metrics:getHistory"
 	EventHistory     = "metrics:history"
+	EventGetSeries   = "metrics:getSeries"
+	EventSeries      = "metrics:series"
+	EventGetUptime   = "metrics:getUptime"
+	EventUptime      = "metrics:uptime"
 	EventUpdate      = "metrics-update"
 	EventFailure     = "metrics-error"
 	// EventRefused answers a subscription to an unknown region. It is not
 	// EventError: the Node backend names it so, and the dashboards listen.
 	EventRefused = "error"
 )
-
-// Regions returns the six regions in the order in which the wire names them.
-func Regions() []string {
-	return []string{"us-east", "eu-west", "eu-central", "us-west", "sa-east", "ap-southeast"}
-}
 
 // Room returns the name of the room that hears a region's changes.
 func Room(api, source string) string { return "metrics:" + api + ":" + source }
@@ -39,19 +39,19 @@ type Failure struct {
 	Error string
 	// HTTPStatus is the upstream's status; 0 when there was none.
 	HTTPStatus int
-	// Code is a short code such as ECONNREFUSED; empty when there is none.
+	// Code is a short code such as REFUSED; see docs/protocol.md.
 	Code string
 }
 
 const (
+	messageInvalidAPI    = "Invalid api"
 	messageInvalidSource = "Invalid source"
 	messageNoData        = "No data yet for this source"
 	messageGetFailed     = "Failed to fetch metrics"
 	messageHistoryFailed = "Failed to fetch history"
+	messageSeriesFailed  = "Failed to fetch series"
+	messageUptimeFailed  = "Failed to fetch uptime"
 )
-
-// TimeFormat is ISO 8601 in UTC with milliseconds, as Date.toJSON writes it.
-const TimeFormat = "2006-01-02T15:04:05.000Z"
 
 // object appends the members of one JSON object in the order of the calls:
 // the key order is part of the contract, and data is passed through unread.
@@ -79,7 +79,7 @@ func (o *object) key(k string) *object {
 		o.b = append(o.b, '{')
 	}
 	o.begun = true
-	o.b = append(appendString(o.b, k), ':')
+	o.b = append(jsjson.AppendString(o.b, k), ':')
 	return o
 }
 
@@ -93,7 +93,7 @@ func (o *object) object(k string, fill func(*object)) *object {
 }
 
 func (o *object) text(k, v string) *object {
-	o.key(k).b = appendString(o.b, v)
+	o.key(k).b = jsjson.AppendString(o.b, v)
 	return o
 }
 
@@ -108,8 +108,7 @@ func (o *object) number(k string, v int) *object {
 }
 
 func (o *object) time(k string, t time.Time) *object {
-	o.key(k)
-	o.b = append(t.UTC().AppendFormat(append(o.b, '"'), TimeFormat), '"')
+	o.key(k).b = jsjson.AppendTime(o.b, t)
 	return o
 }
 
@@ -118,25 +117,6 @@ func (o *object) json() json.RawMessage {
 		return append(o.b, "{}"...)
 	}
 	return append(o.b, '}')
-}
-
-func appendString(b []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < 0x20 || c == '"' || c == '\\' || c >= 0x7f {
-			quoted, _ := json.Marshal(s) // a string always encodes
-			return append(b, quoted...)
-		}
-	}
-	return append(append(append(b, '"'), s...), '"')
-}
-
-func refusal(message string) json.RawMessage {
-	return new(object).text("message", message).json()
-}
-
-func invalidSource() json.RawMessage {
-	allowed, _ := json.Marshal(Regions())
-	return new(object).text("message", messageInvalidSource).raw("allowed", allowed).json()
 }
 
 func dataOfOne(m store.Metric) json.RawMessage {
@@ -159,14 +139,23 @@ func dataOfAll(api string, all []store.Metric) json.RawMessage {
 	}).json()
 }
 
-func history(api, source string, items []store.Metric) json.RawMessage {
-	o := sized(items, len(items)+1).text("api", api)
+// pastRows are the rows of a history answer.
+type pastRows struct {
+	rows    []store.Metric
+	thinned bool
+	total   int // with those that were left out
+}
+
+// history has the members thinned and total behind the others, and only where
+// rows were left out.
+func history(api, source string, past pastRows) json.RawMessage {
+	o := sized(past.rows, len(past.rows)+1).text("api", api)
 	if source != "" {
 		o.text("source", source)
 	}
 	o.key("items")
 	o.b = append(o.b, '[')
-	for i, m := range items {
+	for i, m := range past.rows {
 		if i > 0 {
 			o.b = append(o.b, ',')
 		}
@@ -175,7 +164,11 @@ func history(api, source string, items []store.Metric) json.RawMessage {
 			time("createdAt", m.CreatedAt).time("updatedAt", m.UpdatedAt).json()
 	}
 	o.b = append(o.b, ']')
-	return o.number("count", len(items)).json()
+	o.number("count", len(past.rows))
+	if past.thinned {
+		o.raw("thinned", []byte("true")).number("total", past.total)
+	}
+	return o.json()
 }
 
 func update(c store.Change, now time.Time) json.RawMessage {

@@ -25,12 +25,14 @@ func TestPayloadsHaveTheirMembersInTheOrderOfTheContractAndPassDataThrough(t *te
 		{"all regions", dataOfAll("acme", two), `{"api":"acme","data":{"us-east":{"z":1.0,"a":null},"eu-west":[]},"count":2,` +
 			`"updatedAtBySource":{"us-east":"2026-11-24T03:45:01.002Z","eu-west":"2026-11-24T03:45:02.002Z"}}`},
 		{"no region", dataOfAll("acme", nil), `{"api":"acme","data":{},"count":0,"updatedAtBySource":{}}`},
-		{"history of a region", history("acme", "US-east", two[:1]), `{"api":"acme","source":"US-east","items":[` +
+		{"history of a region", history("acme", "US-east", pastRows{rows: two[:1]}), `{"api":"acme","source":"US-east","items":[` +
 			`{"api":"acme","source":"us-east","data":{"z":1.0,"a":null},"createdAt":"2026-11-24T03:45:01.002Z","updatedAt":"2026-11-24T03:45:01.002Z"}],"count":1}`},
-		{"history of all", history("acme", "", two), `{"api":"acme","items":[` +
+		{"history of all", history("acme", "", pastRows{rows: two}), `{"api":"acme","items":[` +
 			`{"api":"acme","source":"us-east","data":{"z":1.0,"a":null},"createdAt":"2026-11-24T03:45:01.002Z","updatedAt":"2026-11-24T03:45:01.002Z"},` +
 			`{"api":"acme","source":"eu-west","data":[],"createdAt":"2026-11-24T03:45:01.002Z","updatedAt":"2026-11-24T03:45:02.002Z"}],"count":2}`},
-		{"no history", history("acme", "", nil), `{"api":"acme","items":[],"count":0}`},
+		{"history that was thinned", history("acme", "", pastRows{rows: two[:1], thinned: true, total: 7}), `{"api":"acme","items":[` +
+			`{"api":"acme","source":"us-east","data":{"z":1.0,"a":null},"createdAt":"2026-11-24T03:45:01.002Z","updatedAt":"2026-11-24T03:45:01.002Z"}],"count":1,"thinned":true,"total":7}`},
+		{"no history", history("acme", "", pastRows{rows: nil}), `{"api":"acme","items":[],"count":0}`},
 		{"an update", update(store.Change{Metric: two[0]}, at), `{"api":"acme","source":"us-east","data":{"z":1.0,"a":null},"timestamp":"2026-11-24T03:45:01.002Z"}`},
 	} {
 		t.Run(payload.name, func(t *testing.T) {

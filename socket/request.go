@@ -7,22 +7,24 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/devops-insights/devops-insights/store/past"
 )
 
 // request is the first argument of a client's event, read as JavaScript would
 // destructure it: whatever is not an object has no members.
 type request map[string]json.RawMessage
 
-var errNotString = errors.New("source is not a string")
+var errNotString = errors.New("a name is a string")
 
-// source returns the member "source": empty when JavaScript would call it
-// falsy, an error when it is anything but a string.
-func (r request) source() (string, error) {
-	if name, ok := r.region(); ok {
+// name returns a member that names a region or an API: empty when JavaScript would
+// call it falsy, an error when it is anything but a string.
+func (r request) name(member string) (string, error) {
+	if name, ok := r.plain(member); ok {
 		return name, nil
 	}
 	var v any
-	if raw := r["source"]; raw != nil && json.Unmarshal(raw, &v) != nil {
+	if raw := r[member]; raw != nil && json.Unmarshal(raw, &v) != nil {
 		return "", errNotString
 	}
 	switch t := v.(type) {
@@ -42,15 +44,15 @@ func (r request) source() (string, error) {
 	return "", errNotString
 }
 
-// region returns a source that is written as the regions are.
-func (r request) region() (string, bool) {
-	raw := r["source"]
+// plain returns a name that is written as most are, without decoding it.
+func (r request) plain(member string) (string, bool) {
+	raw := r[member]
 	if len(raw) < 2 || raw[0] != '"' {
 		return "", false
 	}
 	name := raw[1 : len(raw)-1]
 	for _, c := range name {
-		if c != '-' && (c < 'a' || c > 'z') {
+		if c != '-' && (c < 'a' || c > 'z') && (c < '0' || c > '9') {
 			return "", false
 		}
 	}
@@ -85,11 +87,6 @@ func (r request) limit(def, most int) int {
 	return int(math.Min(n, float64(most)))
 }
 
-var errDate = errors.New("not a date: ISO 8601 text or milliseconds since 1970 are")
-
-// farthest is the largest time value of JavaScript, in milliseconds.
-const farthest = 8.64e15
-
 // time returns a date member; the zero time where it is missing or falsy.
 func (r request) time(name string) (time.Time, error) {
 	var v any
@@ -113,23 +110,63 @@ func (r request) time(name string) (time.Time, error) {
 		}
 		return time.UnixMilli(1).UTC(), nil
 	case string:
-		return parseDate(t)
+		if t == "" {
+			return time.Time{}, nil
+		}
+		return parseDate(t, time.Local)
 	}
 	return time.Time{}, errDate
 }
 
-func parseDate(s string) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
+// date returns a date member as time does, and says which one is wrong.
+func (r request) date(name string) (time.Time, error) {
+	t, err := r.time(name)
+	if err != nil {
+		return t, &past.ParamError{Param: name, Value: r.start(name), Reason: "allowed is what JavaScript's new Date(text) takes, or milliseconds since 1970"}
 	}
-	for _, layout := range [...]string{
-		time.RFC3339Nano, "2006-01-02T15:04Z07:00", "2006-01-02", "2006-01", "2006",
-		"2006-01-02T15:04:05.999999999", "2006-01-02T15:04", "2006-01-02 15:04:05",
-		time.RFC1123, time.RFC1123Z, "Jan 2, 2006", "2 Jan 2006", "01/02/2006", "2006/01/02",
-	} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC(), nil
+	return t, nil
+}
+
+// start returns the first part of a member as it was written.
+func (r request) start(name string) string { return string(r[name][:min(len(r[name]), 100)]) }
+
+// text returns a member that is a text; empty where it is missing, null or empty.
+func (r request) text(name string) (string, error) {
+	raw := r[name]
+	if raw == nil {
+		return "", nil
+	}
+	var v any
+	switch _ = json.Unmarshal(raw, &v); t := v.(type) {
+	case nil:
+		return "", nil
+	case string:
+		return t, nil
+	}
+	return "", &past.ParamError{Param: name, Value: r.start(name), Reason: "a text is expected"}
+}
+
+// duration returns a member that is a duration as text or a number of seconds; zero
+// where it is missing, null or empty.
+func (r request) duration(name string) (time.Duration, error) {
+	raw := r[name]
+	if raw == nil {
+		return 0, nil
+	}
+	var v any
+	switch _ = json.Unmarshal(raw, &v); t := v.(type) {
+	case nil:
+		return 0, nil
+	case string:
+		if d, ok := past.ParseDuration(t); ok || t == "" {
+			return d, nil
+		}
+	case float64:
+		if t > 0 && t <= past.Longest.Seconds() {
+			if d := time.Duration(math.Round(t*1000)) * time.Millisecond; d > 0 {
+				return d, nil
+			}
 		}
 	}
-	return time.Time{}, errDate
+	return 0, &past.ParamError{Param: name, Value: r.start(name), Reason: past.DurationAllowed}
 }

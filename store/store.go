@@ -1,7 +1,7 @@
 // Package store holds the types in which the poller and the socket layer meet:
 // a Metric as it is kept, a Change as it is announced, a Query over the
-// history, and the small interfaces that every store fulfils. It never knows
-// who uses it, and the values it keeps stay the upstream's own bytes.
+// history, and the small interfaces that every store fulfils. It knows
+// nothing of its users, and the values it keeps stay the upstream's own bytes.
 package store
 
 import (
@@ -20,6 +20,8 @@ var (
 	// ErrRefused is returned by Save for a value that the store will never
 	// take, for example one that is too large.
 	ErrRefused = errors.New("the store does not take this value")
+	// ErrBadID is returned for a Query.After that the store has never given out.
+	ErrBadID = errors.New("this is no id of a history row")
 	// ErrClosed is returned by every method after Close.
 	ErrClosed = errors.New("the store is closed")
 )
@@ -51,15 +53,22 @@ type Metric struct {
 	CreatedAt time.Time
 	// UpdatedAt is when the value last changed. UTC, whole milliseconds.
 	UpdatedAt time.Time
+	// ID names a row of the history within its store, in printable ASCII: where
+	// Query.After goes on. Latest values have none.
+	ID string
 }
 
 // Change tells that a region's latest value was replaced by a different one.
 // It is announced only after it is durable.
 type Change struct {
 	Metric
+	// Snapshot marks a value that was found in the store and not seen being
+	// written: when a feed begins, when it may have missed something, and when
+	// Refresh asks. Other processes are not to be told of it.
+	Snapshot bool
 }
 
-// Query selects rows of the history, newest first.
+// Query selects rows of the history, newest first unless OldestFirst is set.
 type Query struct {
 	API string
 	// Source limits the rows to one region; empty selects all of them.
@@ -68,6 +77,12 @@ type Query struct {
 	From, To time.Time
 	// Limit is the largest number of rows; it must be positive.
 	Limit int
+	// OldestFirst turns the order around.
+	OldestFirst bool
+	// After is the ID of a row: only rows behind it, in the order that is asked
+	// for, are meant. The row itself may have been deleted since. Empty: all. One
+	// that is no ID of the store is ErrBadID.
+	After string
 }
 
 // Writer is the side of a store that a poller needs.
@@ -87,19 +102,51 @@ type Reader interface {
 	// AllLatest returns the newest value of every stored region of the api, in
 	// the order in which the regions were first stored.
 	AllLatest(ctx context.Context, api string) ([]Metric, error)
-	// History returns the rows that match, newest first; rows of the same
-	// millisecond come in no certain order.
-	History(ctx context.Context, q Query) ([]Metric, error)
+	// Scan calls each for the rows that match, in a total order: by CreatedAt, the
+	// time at which the sample was taken, and within one millisecond by an order
+	// of the store's own that is always the same. It holds few of them in memory
+	// at a time. An error of each ends it and is returned.
+	Scan(ctx context.Context, q Query, each func(Metric) error) error
 }
 
-// Feed is the side of a store that announces changes.
+// History returns the rows of a Scan. Where they may be many, Scan itself is
+// the better choice.
+func History(ctx context.Context, r Reader, q Query) ([]Metric, error) {
+	var rows []Metric
+	err := r.Scan(ctx, q, func(m Metric) error {
+		rows = append(rows, m)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
+}
+
+// Feed is the side of a store that announces changes: a snapshot of what is
+// stored, followed by the changes, in one order and from one goroutine. No wall
+// clock decides anything: the order is the store's own.
 type Feed interface {
-	// Watch calls handle for each change that becomes durable after Watch was
-	// entered, one at a time and in the order of the commits, until ctx ends
-	// (it then returns ctx.Err()), the store is closed (ErrClosed) or handle
-	// returns an error (that error). ready, if not nil, is called once when
-	// changes from now on will be seen.
+	// Watch hands on the latest value of every stored region, of all apis, as
+	// changes with Snapshot set; calls ready, if it is not nil, once; and then
+	// hands on every change that becomes durable, in the order of the commits.
+	// No change is lost, comes twice, or comes after a later one of its region.
+	// A region that changes while the snapshot is taken may begin with that
+	// change instead of a snapshot of it.
+	//
+	// Where the store has to begin again, because changes may have been missed,
+	// it hands on a snapshot again. A snapshot may repeat what was handed on.
+	//
+	// handle is called from one goroutine, one change at a time, and must not
+	// call Save or Refresh. Watch returns when ctx ends (ctx.Err()), the store
+	// is closed (ErrClosed) or handle returns an error (that error).
 	Watch(ctx context.Context, ready func(), handle func(context.Context, Change) error) error
+	// Refresh asks every running Watch for a snapshot of all latest values, in
+	// the order of its changes, and returns when each has handed it on. It
+	// returns ctx.Err() when ctx ends before, the error when the store cannot
+	// be read, and ErrClosed after Close. A store whose feed cannot miss
+	// anything, because nobody else writes, may do nothing.
+	Refresh(ctx context.Context) error
 }
 
 // Store is what a database package offers: the three sides and Close.

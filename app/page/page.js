@@ -1,7 +1,8 @@
 import { Connection } from "./socket.js";
 import { format, history, sparkline } from "./chart.js";
+import { watchHealth } from "./health.js";
 
-const regions = ["us-east", "us-west", "eu-west", "eu-central", "sa-east", "ap-southeast"];
+const regions = await served();
 const kept = 40;
 const by = (id) => document.getElementById(id);
 
@@ -15,23 +16,34 @@ const fields = {
   p99: { read: (d) => d?.results?.performance?.response_times?.p99, unit: " ms" },
 };
 
-const state = new Map(regions.map((r) => [r, { time: 0, recent: [], updates: 0, card: makeCard(r) }]));
+const state = new Map(regions.map((r) => [r.name, { time: 0, recent: [], updates: 0, card: makeCard(r) }]));
 let lastHeard = 0;
 let lostAt = 0;
-let chosen = regions[0];
+let chosen = regions[0].name;
 let rows = [];
 let drawn;
 let next = 0;
 let cursor = -1;
 
-function makeCard(region) {
+// served returns the regions of the first API of the settings. A server that does
+// not answer yet is taken to have the usual ones: the cards say when it is there.
+async function served() {
+  try {
+    const answer = await fetch("/api/v1/info", { cache: "no-store", signal: AbortSignal.timeout(3000) });
+    const [first] = (await answer.json()).regions;
+    if (first.regions.length) return first.regions;
+  } catch { /* it is told by the connection */ }
+  return ["us-east", "us-west", "eu-west", "eu-central", "sa-east", "ap-southeast"].map((name) => ({ name }));
+}
+
+function makeCard({ name: region, title = region }) {
   const card = by("card").content.firstElementChild.cloneNode(true);
   card.dataset.region = region;
   card.dataset.updates = "0";
-  card.querySelector(".name").textContent = region;
+  card.querySelector(".name").textContent = title;
   card.addEventListener("click", () => choose(region));
   by("cards").append(card);
-  by("region").append(new Option(region, region));
+  by("region").append(new Option(title, region));
   return card;
 }
 
@@ -173,7 +185,7 @@ const socket = new Connection((how, at) => {
   connectionText();
   if (how !== "live") return;
   socket.emit("metrics:get", {});
-  for (const source of regions) {
+  for (const source of state.keys()) {
     socket.emit("metrics:subscribe", { source });
     socket.emit("metrics:getHistory", { source, limit: kept });
   }
@@ -199,3 +211,4 @@ by("chart").addEventListener("keydown", (e) => {
 });
 addEventListener("resize", drawHistory);
 setInterval(tick, 1000);
+watchHealth(by("health"));

@@ -38,6 +38,7 @@ var _ = DescribeTable("the page's files", func(path, kind string) {
 	Entry("its wiring", "/assets/page.js", "text/javascript"),
 	Entry("its protocol", "/assets/socket.js", "text/javascript"),
 	Entry("its drawing", "/assets/chart.js", "text/javascript"),
+	Entry("its health", "/assets/health.js", "text/javascript"),
 )
 
 var _ = It("serves nothing else", func() {

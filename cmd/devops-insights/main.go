@@ -1,6 +1,7 @@
 // Command devops-insights polls a status API in six regions and pushes each
-// change to Socket.IO dashboards. Commands: serve (the default), healthcheck,
-// config, version. Exit codes: 0 in order, 1 a failure, 78 a bad setting.
+// change to Socket.IO dashboards. Commands: serve (the default), export, import,
+// backup, restore, store, healthcheck, config, version, help. Exit codes: 0 in
+// order, 1 a failure, 78 a setting that cannot be used.
 package main
 
 import (
@@ -8,19 +9,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
-	"os/signal"
-	"strconv"
-	"syscall"
+	"slices"
 	"time"
 
-	"github.com/gin-gonic/gin"
-	"github.com/redis/go-redis/v9"
-	"github.com/sirupsen/logrus"
 	"github.com/spf13/pflag"
 
-	"github.com/devops-insights/devops-insights/app"
+	"github.com/devops-insights/devops-insights/app/config"
+	"github.com/devops-insights/devops-insights/app/probe"
 )
 
 // version is set by the build: -ldflags "-X main.version=…".
@@ -35,95 +31,62 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
 	command := "serve"
-	if len(args) > 0 && args[0] != "" && args[0][0] != '-' {
+	if len(args) > 0 && !isFlag(args[0]) {
 		command, args = args[0], args[1:]
 	}
-	if command == "version" {
+	switch {
+	case command == "version" || slices.Contains(args, "--version"):
 		fmt.Println(version)
 		return 0
+	case command == "help":
+		config.Help(os.Stdout)
+		return 0
+	case command == "store":
+		return storeCommand(args)
+	case command == "export":
+		return exportCommand(args)
+	case command == "import":
+		return importCommand(args)
+	case command == "backup":
+		return backupCommand(args)
+	case command == "restore":
+		return restoreCommand(args)
+	case command == "config":
+		return configCommand(args)
+	case !slices.Contains([]string{"serve", "healthcheck"}, command):
+		args = append([]string{command}, args...) // Load says what is wrong with it
 	}
-	switch command {
-	case "serve", "healthcheck", "config":
-	default:
-		args = append([]string{command}, args...)
-	}
-	config, warnings, err := app.LoadConfig(args, os.LookupEnv)
+	loader := config.NewLoader(args, os.Environ())
+	settings, warnings, err := loader.Load()
 	if errors.Is(err, pflag.ErrHelp) {
+		config.Help(os.Stdout)
 		return 0
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		say(os.Stderr, err.Error())
 		return exitConfig
 	}
-	switch command {
-	case "config":
-		for _, line := range config.Lines() {
-			fmt.Println(line)
+	if command == "healthcheck" {
+		if err := probe.Ready(context.Background(), settings.Server); err != nil {
+			say(os.Stderr, err.Error())
+			return exitFailure
 		}
 		return 0
-	case "healthcheck":
-		return healthcheck(config)
 	}
-	return serve(config, warnings)
+	return serve(settings, loader, warnings)
 }
 
-func serve(config app.Config, warnings []string) int {
-	log := logrus.New()
-	log.SetOutput(os.Stdout)
-	log.SetFormatter(&logrus.JSONFormatter{TimestampFormat: time.RFC3339Nano})
-	if level, err := logrus.ParseLevel(config.LogLevel); err == nil {
-		log.SetLevel(level)
-	}
-	gin.SetMode(gin.ReleaseMode)
-	redis.SetLogger(app.LibraryLog{FieldLogger: log})
-	for _, w := range warnings {
-		log.Warn(w)
-	}
-	ctx, stop := untilSignal()
-	defer stop()
-	a, err := app.New(ctx, app.Options{Config: config, Logger: log, Version: version})
-	if err != nil {
-		log.WithError(err).Error("the server cannot start")
-		app.Hold(ctx, os.Getenv)
-		return exitFailure
-	}
-	if err := a.Supervise(os.Getenv); err != nil {
-		log.WithError(err).Warn("the supervisor could not be told that the server is ready")
-	}
-	if err := a.Run(ctx); err != nil {
-		log.WithError(err).Error("stopped with an error")
-		return exitFailure
-	}
-	return 0
-}
+func isFlag(arg string) bool { return arg == "" || arg[0] == '-' }
 
-// untilSignal ends the context at the first SIGINT or SIGTERM; the second one
-// ends the process at once.
-func untilSignal() (context.Context, func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+// say writes a line and waits for it, but not for a reader that does not read.
+func say(w io.Writer, line string) {
+	written := make(chan struct{})
 	go func() {
-		<-signals
-		cancel()
-		<-signals
-		os.Exit(exitFailure)
+		defer close(written)
+		_, _ = fmt.Fprintln(w, line)
 	}()
-	return ctx, func() { signal.Stop(signals); cancel() }
-}
-
-func healthcheck(config app.Config) int {
-	client := http.Client{Timeout: 3 * time.Second}
-	resp, err := client.Get("http://127.0.0.1:" + strconv.Itoa(config.ListenPort()) + "/readyz")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "not reachable:", err)
-		return exitFailure
+	select {
+	case <-written:
+	case <-time.After(time.Second):
 	}
-	defer func() { _ = resp.Body.Close() }()
-	body, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
-	if resp.StatusCode != http.StatusOK {
-		fmt.Fprintf(os.Stderr, "not ready: %s\n", body)
-		return exitFailure
-	}
-	return 0
 }

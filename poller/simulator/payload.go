@@ -4,10 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
-)
 
-// timeFormat is how the status API writes a time.
-const timeFormat = "2006-01-02T15:04:05.000Z"
+	"github.com/devops-insights/devops-insights/store/jsjson"
+)
 
 // payload is the shape of the status API, keys in its order.
 type payload struct {
@@ -116,10 +115,10 @@ type worker struct {
 	Top          []pair   `json:"top_keys"`
 }
 
-func (s *Simulator) payload(region string, step int64, st state) payload {
-	r := s.random(region+"/step", step)
-	fixed := s.random(region, 0)
-	walk := func(word string, low, high float64) float64 { return s.walk(region+"/"+word, step, low, high) }
+func (s *Simulator) payload(place string, step int64, st state) payload {
+	r := s.random(place+"/step", step)
+	fixed := s.random(place, 0)
+	walk := func(word string, low, high float64) float64 { return s.walk(place+"/"+word, step, low, high) }
 	whole := func(word string, low, high float64) int { return int(walk(word, low, high)) }
 	strain := 1.0
 	p := payload{Status: "ok", Strict: fixed.IntN(2) == 0, Version: fmt.Sprintf("v%d.%d.%d", 2+fixed.IntN(2), fixed.IntN(10), fixed.IntN(10)), Roles: []string{"api", "worker", "cache"}}
@@ -157,7 +156,7 @@ func (s *Simulator) payload(region string, step int64, st state) payload {
 	perf.ResponseTimes.P99 = perf.ResponseTimes.P95 + int(walk("p99", 200, 600)*strain)
 	perf.ErrorRate, perf.RPS, perf.Uptime = walk("errors", 0.1, 1.1)*strain*strain, int(walk("rps", 900, 1800)/strain), 100-walk("downtime", 0.1, 1.2)*strain
 	deploy := &p.Results.Deployment
-	deploy.Last, deploy.Build = at.Truncate(24*time.Hour).Add(-time.Duration(fixed.IntN(12))*time.Hour).Format(timeFormat), "success"
+	deploy.Last, deploy.Build = at.Truncate(24*time.Hour).Add(-time.Duration(fixed.IntN(12))*time.Hour).Format(jsjson.TimeFormat), "success"
 	deploy.Version, deploy.Rollback, deploy.Minutes = fmt.Sprintf("v3.%d.%d", 8+fixed.IntN(6), fixed.IntN(6)), true, 8+fixed.IntN(10)
 	mem := &p.Results.Memory
 	mem.Usage, mem.TotalMB, mem.Total = min(98, walk("memory", 40, 78)*min(strain, 1.25)), 8192, 8
@@ -186,7 +185,7 @@ func issue(kind, message, code string, at time.Time) *string {
 		Message   string `json:"message"`
 		Code      string `json:"code"`
 		Timestamp string `json:"timestamp"`
-	}{kind, message, code, at.Format(timeFormat)})
+	}{kind, message, code, at.Format(jsjson.TimeFormat)})
 	if err != nil {
 		return nil
 	}

@@ -1,17 +1,24 @@
-// Package simulator is a stand-in status API for the six regions, served over
-// real HTTP, so that a fresh machine shows live data through the real path.
-// What it answers is a pure function of seed, region and time step, but for a
-// first while without outages. It never knows who asks.
+// Package simulator is a stand-in for status APIs, whatever their names and those
+// of their regions, served over real HTTP, so that a fresh machine shows live data
+// through the real path. What it answers is a pure function of seed, API, region
+// and time step, but for a first while without outages. It knows nothing of who
+// polls it.
 package simulator
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"hash/fnv"
 	"net"
 	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/devops-insights/devops-insights/store"
 )
 
 // Options configures a Simulator. The zero value is usable.
@@ -26,21 +33,24 @@ type Options struct {
 	Now func() time.Time
 }
 
+func (o Options) withDefaults() Options {
+	o.Step = cmp.Or(max(o.Step, 0), 4*time.Second)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
 // Simulator is an http.Handler that answers GET /<api>/<region>/status.
 type Simulator struct {
 	opts  Options
+	names *regexp.Regexp
 	start int64 // the step in which it was made
 }
 
 // New returns a simulator.
 func New(o Options) *Simulator {
-	if o.Step <= 0 {
-		o.Step = 4 * time.Second
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	s := &Simulator{opts: o}
+	s := &Simulator{opts: o.withDefaults(), names: regexp.MustCompile(`^[a-z0-9._-]{1,64}$`)}
 	s.start = s.step()
 	return s
 }
@@ -48,39 +58,40 @@ func New(o Options) *Simulator {
 // URLTemplate returns the poller's template for a simulator at base.
 func URLTemplate(base string) string { return base + "/{api}/{source}/status?stats=1" }
 
-// regions are the ones that exist here; the order decides who may fail when.
-func regions() []string {
-	return []string{"us-east", "us-west", "eu-west", "eu-central", "sa-east", "ap-southeast"}
-}
-
 // ServeHTTP implements http.Handler.
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
-	if len(parts) != 3 || parts[2] != "status" {
+	if len(parts) != 3 || parts[2] != "status" || !s.names.MatchString(parts[0]) || !s.names.MatchString(parts[1]) {
 		http.Error(w, `{"error":"not found"}`, http.StatusNotFound)
 		return
 	}
-	for i, name := range regions() {
-		if name == parts[1] {
-			s.answer(w, name, i)
-			return
-		}
+	s.answer(w, parts[0], parts[1])
+}
+
+// kind returns a number below that of the six regions. They have one each; other
+// regions share them.
+func kind(region string) int {
+	all := store.Regions()
+	if i := slices.Index(all, region); i >= 0 {
+		return i
 	}
-	http.Error(w, `{"error":"unknown region"}`, http.StatusNotFound)
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(region))
+	return int(h.Sum32()>>1) % len(all)
 }
 
 func (s *Simulator) step() int64 { return s.opts.Now().UnixNano() / int64(s.opts.Step) }
 
-func (s *Simulator) answer(w http.ResponseWriter, name string, index int) {
+func (s *Simulator) answer(w http.ResponseWriter, api, region string) {
 	step := s.step()
-	state := s.state(index, step)
+	state := s.state(api, kind(region), step)
 	w.Header().Set("Content-Type", "application/json")
 	if state == failing {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = w.Write([]byte(`{"error":"maintenance"}`))
 		return
 	}
-	body, err := json.Marshal(s.payload(name, step, state))
+	body, err := json.Marshal(s.payload(api+"/"+region, step, state))
 	if err != nil {
 		http.Error(w, `{"error":"internal"}`, http.StatusInternalServerError)
 		return

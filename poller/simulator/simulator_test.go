@@ -11,6 +11,8 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+
+	"github.com/devops-insights/devops-insights/store"
 )
 
 func TestSimulator(t *testing.T) {
@@ -81,7 +83,7 @@ var _ = Describe("the simulated upstream", func() {
 		for range 3000 {
 			now = now.Add(4 * time.Second)
 			failed := 0
-			for _, region := range regions() {
+			for _, region := range store.Regions() {
 				code, body := get(s, region)
 				switch {
 				case code != http.StatusOK:
@@ -108,8 +110,22 @@ var _ = Describe("the simulated upstream", func() {
 		http.DefaultClient.CloseIdleConnections()
 		Expect(stop(ctx)).To(Succeed())
 	})
-	It("knows no other region and no other path", func() {
-		code, _ := get(at(Options{}), "mars")
-		Expect(code).To(Equal(http.StatusNotFound))
+	It("answers for every name of an API and of a region, each with values of its own", func() {
+		s := at(Options{Calm: true})
+		seen := make(map[string]string)
+		for _, place := range []string{"demo/us-east", "demo/mars_1", "demo/mars_2", "other.2/us-east", "other.2/mars_1"} {
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/"+place+"/status?stats=1", http.NoBody))
+			Expect(w.Code).To(Equal(http.StatusOK), place)
+			Expect(seen).NotTo(HaveKey(w.Body.String()), place)
+			seen[w.Body.String()] = place
+		}
+	})
+	It("knows no other path", func() {
+		for _, path := range []string{"/", "/demo/us-east", "/demo/us-east/other", "/demo/US-East/status", "/demo/%3Cb%3E/status", "/demo/" + strings.Repeat("a", 65) + "/status", "/a/b/c/status"} {
+			w := httptest.NewRecorder()
+			at(Options{}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, http.NoBody))
+			Expect(w.Code).To(Equal(http.StatusNotFound), path)
+		}
 	})
 })

@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"strconv"
+
+	"github.com/devops-insights/devops-insights/store"
 )
 
 // state is how a region is in one step.
@@ -24,14 +26,14 @@ const phase = 6
 // program for the first time sees every region.
 const grace = 5 * phase
 
-// state picks, for each phase, at most one troubled region: so they never all
-// fail at once, and the same seed always tells the same story.
-func (s *Simulator) state(index int, step int64) state {
+// state picks, for each phase, at most one troubled kind of region of an API: so
+// they never all fail at once, and the same seed always tells the same story.
+func (s *Simulator) state(api string, kind int, step int64) state {
 	if s.opts.Calm {
 		return healthy
 	}
-	r := s.random("state", step/phase)
-	if r.IntN(3) > 0 || r.IntN(len(regions())) != index {
+	r := s.random(api+"/state", step/phase)
+	if r.IntN(3) > 0 || r.IntN(len(store.Regions())) != kind {
 		return healthy
 	}
 	switch trouble := r.IntN(10); {

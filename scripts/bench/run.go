@@ -117,7 +117,7 @@ func (b *bench) run(ctx context.Context, s server, p profile) (_ outcome, err er
 	return result, ctx.Err()
 }
 
-// clocks are who has worked how long.
+// clocks are the CPU times of the processes.
 type clocks struct {
 	at                  time.Time
 	server, self, whole time.Duration

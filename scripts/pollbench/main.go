@@ -133,9 +133,9 @@ func bench(ctx context.Context, o settings) (err error) {
 	var failed atomic.Int64
 	p, err := poller.New(poller.Options{
 		Targets: targets, Saver: saver, Interval: o.interval, StartWithin: o.interval,
-		OnFailure: func(_ context.Context, f poller.Failure) {
-			if failed.Add(1) == 1 {
-				fmt.Fprintln(os.Stderr, "pollbench: the first failure:", f.Err)
+		OnPoll: func(_ context.Context, r poller.Result) {
+			if r.Err != nil && failed.Add(1) == 1 {
+				fmt.Fprintln(os.Stderr, "pollbench: the first failure:", r.Err)
 			}
 		},
 	})

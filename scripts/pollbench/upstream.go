@@ -75,7 +75,7 @@ func (o settings) source(ctx context.Context) (fetch func(name string) poller.So
 	if err != nil {
 		return nil, nil, err
 	}
-	return func(name string) poller.Source { return h.Source("bench", name) }, stop, nil
+	return func(name string) poller.Source { return h.Target("bench", name).Fetch }, stop, nil
 }
 
 // transport answers requests from memory.

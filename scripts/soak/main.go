@@ -20,10 +20,12 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"github.com/gorilla/websocket"
 	"github.com/sirupsen/logrus"
 
 	"github.com/devops-insights/devops-insights/app"
+	"github.com/devops-insights/devops-insights/app/config"
+	"github.com/devops-insights/devops-insights/socket/engineio/websocket"
+	"github.com/devops-insights/devops-insights/store"
 )
 
 func main() {
@@ -61,7 +63,7 @@ func soak(ctx context.Context, length time.Duration, stay, churn int) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	c := app.DefaultConfig()
+	c := config.Default()
 	c.Host, c.Port, c.DataDir, c.PollInterval = "127.0.0.1", 0, dir, 250*time.Millisecond
 	quiet := logrus.New()
 	quiet.SetOutput(io.Discard)
@@ -112,24 +114,23 @@ func soak(ctx context.Context, length time.Duration, stay, churn int) (err error
 
 // watch is one dashboard: it subscribes to all regions and reads until ctx ends.
 func watch(ctx context.Context, url string, received *atomic.Int64) {
-	ws, resp, err := websocket.DefaultDialer.DialContext(ctx, url, nil)
+	ws, _, err := websocket.Dialer{}.Dial(ctx, url)
 	if err != nil {
 		return
 	}
-	_ = resp.Body.Close()
-	defer context.AfterFunc(ctx, func() { _ = ws.Close() })()
-	defer func() { _ = ws.Close() }()
-	send := func(text string) { _ = ws.WriteMessage(websocket.TextMessage, []byte(text)) }
+	defer context.AfterFunc(ctx, func() { _ = ws.NetConn().Close() })()
+	defer func() { _ = ws.NetConn().Close() }()
+	send := func(text string) { _ = ws.WriteMessage(websocket.Text, []byte(text)) }
 	send("40")
-	for _, region := range []string{"us-east", "us-west", "eu-west", "eu-central", "sa-east", "ap-southeast"} {
+	for _, region := range store.Regions() {
 		send(`42["metrics:subscribe",{"source":"` + region + `"}]`)
 	}
 	for {
-		_, frame, err := ws.ReadMessage()
+		m, err := ws.ReadMessage()
 		if err != nil {
 			return
 		}
-		if string(frame) == "2" {
+		if string(m.Data) == "2" {
 			send("3")
 			continue
 		}

@@ -1,7 +1,7 @@
 // Package bundle serves the JavaScript client at the addresses where Node's
 // socket.io serves it. The files come from the npm package by "make assets"
 // and are embedded by the build; they are not part of the repository. Of the
-// protocol it knows only whose pages may read an answer.
+// protocol it knows only which origins may read an answer.
 package bundle
 
 import (

@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"testing"
+
+	"github.com/devops-insights/devops-insights/socket/engineio/internal/wire"
+
+	"github.com/devops-insights/devops-insights/socket/engineio/websocket"
 )
 
 // benchSizes are the lengths of the messages that the benchmarks carry.
@@ -46,7 +50,7 @@ func BenchmarkFrame(b *testing.B) {
 		})
 	})
 	b.Run("kind=deflated", func(b *testing.B) {
-		var by deflater
+		var by websocket.Flate
 		benchEach(b, func(b *testing.B, data []byte) {
 			for b.Loop() {
 				NewText(data).deflated(&by, 1)
@@ -92,7 +96,7 @@ func BenchmarkPayloadDecode(b *testing.B) {
 		b.Helper()
 		for b.Loop() {
 			got := 0
-			if err := decodePayload(body, func(packet) bool { got++; return true }); err != nil || got != want {
+			if err := wire.DecodePayload(body, func(packet) bool { got++; return true }); err != nil || got != want {
 				b.Fatal(got, err)
 			}
 		}
@@ -116,7 +120,7 @@ func BenchmarkPayloadDecode(b *testing.B) {
 
 func BenchmarkBacklog(b *testing.B) {
 	b.ReportAllocs()
-	q := backlog{limit: 1 << 20, most: 1000}
+	q := backlog{limit: 1 << 20, most: 1000, memory: newBudget(1 << 30)}
 	messages := make([]*Message, 100)
 	for i := range messages {
 		messages[i] = NewText(benchText(256))

@@ -41,6 +41,32 @@ var _ = It("tells the owner of every session's end, also when the server closes 
 	clients.Wait()
 })
 
+var _ = It("tells the owner of an end without the locks of who caused it", func() {
+	var (
+		mu      sync.Mutex // which the owner holds while it sends, and takes at the end
+		session *Session
+	)
+	over := make(chan Reason, 1)
+	_, url := hosted(Options{MaxBacklog: 1000, OnSession: func(s *Session) {
+		session = s
+		s.OnClose(func(r Reason) {
+			mu.Lock()
+			defer mu.Unlock()
+			over <- r
+		})
+	}})
+	handshake(url)
+	sent := make(chan error, 1)
+	go func() {
+		mu.Lock()
+		defer mu.Unlock()
+		_ = session.Send(NewText(make([]byte, 600)))
+		sent <- session.Send(NewText(make([]byte, 600)))
+	}()
+	Eventually(sent, "10s").Should(Receive(MatchError(ErrSlow)))
+	Eventually(over, "10s").Should(Receive(Equal(ReasonSlow)))
+})
+
 var _ = Describe("a session that the server closes", func() {
 	// opened returns a polling session's URL and its server side.
 	opened := func() (string, *Session) {
@@ -108,4 +134,10 @@ var _ = Describe("a session that the server closes", func() {
 		}
 		Expect(last).To(Equal("4last words"))
 	})
+})
+
+var _ = It("closes a server although a session ends before its heartbeat has begun", func() {
+	srv := NewServer(Options{})
+	s := &Session{server: srv, closed: true, done: make(chan struct{}), reason: ReasonTransportClose}
+	Expect(func() { srv.abandon(s) }).NotTo(Panic())
 })

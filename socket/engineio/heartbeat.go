@@ -19,19 +19,45 @@ func (s *Session) startHeartbeat() {
 	s.timer = time.AfterFunc(o.PingInterval, s.beat)
 }
 
-func (s *Session) timedOut() { s.end(ReasonPingTimeout, closeNormal, false) }
+// timedOut ends the session, unless it is the program that has not taken what
+// the client sent: what is awaited may stand behind it.
+func (s *Session) timedOut() {
+	if !s.delivering() {
+		s.end(ReasonPingTimeout, closeNormal, false)
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.timer.Reset(s.server.opts.PingTimeout)
+	}
+}
 
-// beat sends a ping, or ends the session whose pong is overdue.
+// delivering reports whether the program is taking a message at this moment.
+func (s *Session) delivering() bool {
+	if s.deliver.TryLock() {
+		s.deliver.Unlock()
+		return false
+	}
+	return true
+}
+
+// beat sends a ping, or ends the session whose pong is overdue. While the pong
+// stands behind messages that the program has not taken, further pings tell
+// the client that the connection is alive.
 func (s *Session) beat() {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return
 	}
-	if s.awaiting {
+	if s.awaiting && !s.delivering() {
 		s.mu.Unlock()
 		s.timedOut()
 		return
+	}
+	if !s.awaiting {
+		s.record.pinged = s.server.uptime()
 	}
 	s.awaiting, s.extended = true, false
 	s.timer.Reset(s.server.opts.PingTimeout)
@@ -42,14 +68,12 @@ func (s *Session) beat() {
 	}
 }
 
-// heard prolongs the wait for a pong once: a client that is busy sending has
-// its pong behind what it sends.
-func (s *Session) heard(kind packetType) {
-	if s.protocol == 3 || kind == packetPong {
-		return
-	}
+// heard counts a packet and prolongs the wait for a pong once: a client that is
+// busy sending has its pong behind what it sends.
+func (s *Session) heard(kind packetType, a arrival) {
 	s.mu.Lock()
-	if s.awaiting && !s.extended && !s.closed {
+	s.received(1, a)
+	if s.awaiting && !s.extended && !s.closed && s.protocol != 3 && kind != packetPong {
 		s.extended = true
 		s.timer.Reset(s.server.opts.PingTimeout)
 	}
@@ -75,10 +99,18 @@ func (s *Session) ponged() bool {
 		return false
 	}
 	s.mu.Lock()
+	answered, rtt := s.awaiting, time.Duration(0)
+	if answered {
+		rtt = max(1, s.server.uptime()-s.record.pinged)
+		s.record.rtt = rtt
+	}
 	if !s.closed && s.timer != nil {
 		s.awaiting = false
 		s.timer.Reset(s.server.opts.PingInterval)
 	}
 	s.mu.Unlock()
+	if o := s.server.opts.Observer; o != nil && answered {
+		o.Ponged(rtt)
+	}
 	return true
 }

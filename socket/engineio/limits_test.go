@@ -3,6 +3,7 @@ package engineio
 import (
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -36,6 +37,7 @@ var _ = Describe("the limits of one address", func() {
 		code, body := do(http.MethodGet, url+"&transport=polling", "")
 		Expect([]any{code, body}).To(Equal([]any{429, `{"code":4,"message":"Too many connections per address"}`}))
 		Expect(srv.Stats().Limited).To(HaveKeyWithValue(LimitConnections, uint64(1)))
+		Expect(srv.Stats().Refused).To(Equal(map[Limit]uint64{LimitConnections: 1, LimitHandshakes: 0, LimitMemory: 0, LimitOrigin: 0}))
 		Expect(srv.Stats().Open).To(Equal(2))
 		Expect(first.Close()).To(Succeed())
 		Eventually(func() int { code, _ := do(http.MethodGet, url+"&transport=polling", ""); return code }, "10s").Should(Equal(200))
@@ -56,17 +58,17 @@ var _ = Describe("the limits of one address", func() {
 
 	It("forget who is gone", func() {
 		var now atomic.Int64
-		a := newAddresses(Options{MaxPerAddress: 1, HandshakesPerSecond: 1, Now: func() time.Time { return time.Unix(now.Load(), 0) }})
+		a := newIPLimits(Options{MaxPerAddress: 1, HandshakesPerSecond: 1, Now: func() time.Time { return time.Unix(now.Load(), 0) }})
 		for i := range 5000 {
 			addr := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
-			Expect(a.enter(addr)).To(BeEmpty())
-			a.leave(addr)
+			Expect(a.admit(addr)).To(BeEmpty())
+			a.release(addr)
 			now.Add(1)
 		}
 		Expect(len(a.of)).To(BeNumerically("<", 1100))
 		v6 := netip.MustParseAddr("2001:db8::1")
-		Expect(a.enter(v6)).To(BeEmpty())
-		Expect(a.enter(netip.MustParseAddr("2001:db8::2"))).To(Equal(LimitConnections))
+		Expect(a.admit(v6)).To(BeEmpty())
+		Expect(a.admit(netip.MustParseAddr("2001:db8::2"))).To(Equal(LimitConnections))
 	})
 
 	DescribeTable("take the address from X-Forwarded-For of trusted proxies only", func(peer, forwarded, want string) {
@@ -83,6 +85,20 @@ var _ = Describe("the limits of one address", func() {
 		Entry("a chain", "10.0.0.1:80", "6.6.6.6, 1.2.3.4, 10.9.9.9", "1.2.3.4"),
 		Entry("a proxy that says nothing", "10.0.0.1:80", "", "10.0.0.1"),
 		Entry("a proxy that says nonsense", "[::1]:80", "<script>", "::1"),
+		Entry("a port", "10.0.0.1:80", "1.2.3.4:5678", "1.2.3.4"),
+		Entry("a port that is none", "10.0.0.1:80", "1.2.3.4:http", "1.2.3.4"),
+		Entry("an IPv6 address", "10.0.0.1:80", "2001:db8::7", "2001:db8::7"),
+		Entry("brackets", "10.0.0.1:80", "[2001:db8::7]", "2001:db8::7"),
+		Entry("brackets and a port", "10.0.0.1:80", "[2001:db8::7]:443", "2001:db8::7"),
+		Entry("quotes", "10.0.0.1:80", `"[2001:db8::7]:443"`, "2001:db8::7"),
+		Entry("quotes around an IPv4 address", "10.0.0.1:80", `"1.2.3.4"`, "1.2.3.4"),
+		Entry("an IPv4 address in the form of IPv6", "10.0.0.1:80", "[::ffff:1.2.3.4]:80", "1.2.3.4"),
+		Entry("a zone", "10.0.0.1:80", "fe80::1%eth0", "fe80::1"),
+		Entry("unknown", "10.0.0.1:80", "unknown", "10.0.0.1"),
+		Entry("unknown between proxies", "10.0.0.1:80", "1.2.3.4, unknown, 10.9.9.9", "1.2.3.4"),
+		Entry("a hidden name", "10.0.0.1:80", "1.2.3.4, _secret", "1.2.3.4"),
+		Entry("empty entries", "10.0.0.1:80", "1.2.3.4, ,", "1.2.3.4"),
+		Entry("only trusted hops", "10.0.0.1:80", "10.0.0.3:1, 10.0.0.2", "10.0.0.3"),
 	)
 })
 
@@ -116,6 +132,54 @@ var _ = Describe("options", func() {
 		Expect(resp.Header.Get("Set-Cookie")).To(Equal("io=" + strings.Split(string(text), `"`)[3] + "; Path=/; HttpOnly; SameSite=Lax"))
 	})
 
+	It("refuse browsers of another origin, on every way in, and nobody else", func() {
+		srv, url := hosted(Options{CheckOrigin: func(r *http.Request) error {
+			if origin := r.Header.Get("Origin"); origin != "https://ours.example" {
+				return fmt.Errorf("the origin %s is not allowed", origin)
+			}
+			return nil
+		}})
+		ask := func(query, origin string, websocketHandshake bool) (int, string) {
+			GinkgoHelper()
+			req, err := http.NewRequest(http.MethodGet, url+query, http.NoBody)
+			Expect(err).NotTo(HaveOccurred())
+			if origin != "" {
+				req.Header.Set("Origin", origin)
+			}
+			if websocketHandshake {
+				req.Header.Set("Connection", "Upgrade")
+				req.Header.Set("Upgrade", "websocket")
+				req.Header.Set("Sec-Websocket-Version", "13")
+				req.Header.Set("Sec-Websocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+			}
+			resp, err := http.DefaultTransport.RoundTrip(req)
+			Expect(err).NotTo(HaveOccurred())
+			defer func() { _ = resp.Body.Close() }()
+			if resp.StatusCode == http.StatusSwitchingProtocols {
+				return resp.StatusCode, ""
+			}
+			text, err := io.ReadAll(resp.Body)
+			Expect(err).NotTo(HaveOccurred())
+			return resp.StatusCode, string(text)
+		}
+		polling := strings.TrimPrefix(handshake(url), url)
+		upgrade := strings.Replace(polling, "polling", "websocket", 1)
+		for _, origin := range []string{"https://stranger.example", "null", "https://ours.example.stranger.example"} {
+			refusal := `{"code":4,"message":"the origin ` + origin + ` is not allowed"}`
+			for query, ws := range map[string]bool{"&transport=polling": false, "&transport=websocket": true, polling: false, upgrade: true} {
+				code, body := ask(query, origin, ws)
+				Expect([]any{code, body}).To(Equal([]any{403, refusal}), query)
+			}
+		}
+		Expect(srv.Stats().Limited).To(HaveKeyWithValue(LimitOrigin, uint64(12)))
+		for _, origin := range []string{"", "https://ours.example"} {
+			code, _ := ask("&transport=polling", origin, false)
+			Expect(code).To(Equal(200))
+			code, _ = ask("&transport=websocket", origin, true)
+			Expect(code).To(Equal(101))
+		}
+	})
+
 	It("gzip polls over 1 KB for who accepts it, unless the message is marked plain", func() {
 		sessions := make(chan *Session, 1)
 		_, url := hosted(Options{OnSession: func(s *Session) { sessions <- s }})
@@ -142,7 +206,7 @@ var _ = Describe("options", func() {
 		encoding, body := ask(NewText(long))
 		Expect([]string{encoding, body}).To(Equal([]string{"gzip", "4" + string(long)}))
 		plain := NewText(long)
-		plain.Plain = true
+		plain.NoCompress = true
 		encoding, _ = ask(plain)
 		Expect(encoding).To(BeEmpty())
 		encoding, _ = ask(NewText([]byte("short")))
@@ -163,7 +227,7 @@ var _ = Describe("options", func() {
 			write(ws, text)
 			Expect(read(ws)).To(Equal(text))
 		}
-		Expect(len(NewText([]byte(long[1:])).deflated(new(deflater), 100))).To(BeNumerically("<", 200))
+		Expect(len(NewText([]byte(long[1:])).deflated(&NewServer(Options{}).flate, 100))).To(BeNumerically("<", 200))
 		write(ws, "4"+strings.Repeat("x", 100_000)) // some hundred bytes on the wire
 		Expect(closed(ws).Code).To(Equal(1009))
 		Eventually(reasons, "10s").Should(Receive(Equal(ReasonTransportError)))
@@ -186,8 +250,17 @@ var _ = Describe("options", func() {
 		Expect(code).To(Equal(400))
 	})
 
+	It("refuse JSON-P where old clients are not let in: every page could read the answer", func() {
+		_, url := hosted(Options{})
+		polling := strings.TrimPrefix(handshake(url), url)
+		for _, query := range []string{"&transport=polling&j=0", polling + "&j=1", polling + "&j="} {
+			code, body := do(http.MethodGet, url+query, "")
+			Expect([]any{code, body}).To(Equal([]any{400, `{"code":3,"message":"Bad request"}`}))
+		}
+	})
+
 	It("serve browsers without cross-origin requests by JSON-P", func() {
-		_, url, _ := echo(Options{})
+		_, url, _ := echo(Options{AllowEIO3: true})
 		session := handshake(url) + "&j=0"
 		resp, err := http.Post(session, "application/x-www-form-urlencoded", strings.NewReader(`d=4a%5Cnb%5C%5Cnc`))
 		Expect(err).NotTo(HaveOccurred())

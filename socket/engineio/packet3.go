@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/devops-insights/devops-insights/socket/engineio/internal/wire"
+	"github.com/devops-insights/devops-insights/socket/engineio/websocket"
 )
 
 // The encodings of protocol version 3: payloads with lengths, in text where
@@ -18,7 +21,7 @@ var errPayload3 = errors.New("a payload of version 3 that is not length, colon, 
 // packet3 returns the message as version 3 writes it in text.
 func (m *Message) packet3() []byte {
 	if m.binary {
-		return base64.StdEncoding.AppendEncode([]byte{'b', byte(m.kind)}, m.data)
+		return base64.StdEncoding.AppendEncode([]byte{'b', byte(m.kind)}, m.data())
 	}
 	return m.packet()
 }
@@ -29,9 +32,9 @@ func (m *Message) frame3(inBase64 bool) []byte {
 	case !m.binary:
 		return m.wire()
 	case inBase64:
-		return appendFrame(nil, opText, "", m.packet3())
+		return websocket.AppendFrame(nil, websocket.Text, "", m.packet3())
 	}
-	return appendFrame(nil, opBinary, "\x04", m.data)
+	return websocket.AppendFrame(nil, websocket.Binary, "\x04", m.data())
 }
 
 // encodePayload3 joins messages for a poll and reports whether the result is
@@ -49,7 +52,7 @@ func encodePayload3(messages []*Message, inBase64 bool) (body []byte, binary boo
 		data := m.packet()
 		if m.binary {
 			mark = 1
-			data = append([]byte{4}, m.data...)
+			data = append([]byte{4}, m.data()...)
 		}
 		body = append(body, mark)
 		for _, digit := range strconv.Itoa(len(data)) {
@@ -88,28 +91,28 @@ func cut16(b []byte, n int) (text, rest []byte, ok bool) {
 
 func decodePacket3(b []byte) (packet, error) {
 	if len(b) > 1 && b[0] == 'b' {
-		kind, err := typeOf(b[1])
+		kind, err := wire.TypeOf(b[1])
 		if err != nil {
 			return packet{}, err
 		}
-		data, err := decodeBase64(b[2:])
-		return packet{kind: kind, binary: true, data: data}, err
+		data, err := wire.DecodeBase64(b[2:])
+		return packet{Kind: kind, Binary: true, Data: data}, err
 	}
 	if len(b) > 0 && b[0] == 'b' {
-		return packet{}, errNoPacket
+		return packet{}, wire.ErrNoPacket
 	}
-	return decodePacket(b)
+	return wire.Decode(b)
 }
 
 // decodeBinary3 reads a packet of bytes: its type is a number, not a digit.
 func decodeBinary3(b []byte) (packet, error) {
 	if len(b) == 0 {
-		return packet{}, errNoPacket
+		return packet{}, wire.ErrNoPacket
 	}
 	if b[0] > 6 {
 		return packet{}, errors.New("a binary packet must begin with its type, 0 to 6")
 	}
-	return packet{kind: packetType('0' + b[0]), binary: true, data: b[1:]}, nil
+	return packet{Kind: packetType('0' + b[0]), Binary: true, Data: b[1:]}, nil
 }
 
 // decodePayload3 is decodePayload for version 3.
@@ -118,7 +121,7 @@ func decodePayload3(body []byte, binary bool, handle func(packet) bool) error {
 	if binary {
 		next = nextBinary3
 	} else if !utf8.Valid(body) {
-		return errUTF8
+		return wire.ErrUTF8
 	}
 	if len(body) == 0 {
 		return errPayload3
@@ -168,7 +171,7 @@ func nextBinary3(body []byte) (p packet, rest []byte, err error) {
 		return p, rest, err
 	}
 	if !utf8.Valid(one) {
-		return p, nil, errUTF8
+		return p, nil, wire.ErrUTF8
 	}
 	p, err = decodePacket3(one)
 	return p, rest, err

@@ -6,12 +6,15 @@ import (
 	"mime"
 	"net/http"
 	"time"
+
+	"github.com/devops-insights/devops-insights/socket/engineio/internal/wire"
 )
 
 // servePoll answers a GET ("HTTP long-polling"): what waits, or what comes
 // next.
-func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, a ask) {
+func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, q query) {
 	s.mu.Lock()
+	s.received(0, arrival{})
 	switch {
 	case s.ws != nil:
 		s.mu.Unlock()
@@ -23,7 +26,7 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, a ask) {
 		return
 	}
 	noop := false
-	if len(s.queue.waiting) == 0 && !s.closed {
+	if s.queue.empty() && !s.closed {
 		released := make(chan struct{})
 		s.poll, s.noop = released, false
 		upgrading := s.upgrade != upgradeNone
@@ -39,23 +42,39 @@ func (s *Session) servePoll(w http.ResponseWriter, r *http.Request, a ask) {
 		writeError(w, codeBadRequest)
 		return
 	}
-	messages := s.queue.take()
-	farewell := s.closed && len(messages) == 0
-	switch {
-	case farewell && s.left:
-		messages = append(messages, control(packetNoop, nil))
-	case farewell:
-		// Alone, as in Node: clients look at a close packet before the messages
-		// that came in the same payload.
-		messages = append(messages, control(packetClose, nil))
-	case len(messages) == 0 && noop:
-		messages = append(messages, control(packetNoop, nil))
+	if s.closed && (s.reason == ReasonShutdown || s.reason == ReasonMemory) {
+		s.mu.Unlock()
+		writeUnavailable(w)
+		return
 	}
+	messages, last := s.pollMessages(noop)
 	s.mu.Unlock()
-	if farewell {
+	if last {
 		s.server.forget(s)
 	}
-	s.writePoll(w, r, a, messages)
+	if err := s.writePoll(w, r, q, messages); err != nil {
+		s.because(stalled(err))
+		s.end(ReasonTransportError, closeNormal, false) // what it has not read is lost
+	}
+}
+
+// pollMessages returns what a poll is answered with and whether it is the last
+// one. The caller holds the lock.
+func (s *Session) pollMessages(noop bool) (messages []*Message, last bool) {
+	messages = s.queue.drain()
+	switch {
+	case len(messages) > 0:
+		return messages, false
+	case s.closed && s.left:
+		return []*Message{control(packetNoop, nil)}, true
+	case s.closed:
+		// Alone, as in Node: clients look at a close packet before the messages
+		// that came in the same payload.
+		return []*Message{control(packetClose, nil)}, true
+	case noop:
+		return []*Message{control(packetNoop, nil)}, false
+	}
+	return messages, false
 }
 
 // noopDelay is how long a poll that comes during an upgrade waits for its end
@@ -89,7 +108,7 @@ func (s *Session) await(r *http.Request, released <-chan struct{}, upgrading boo
 }
 
 // servePost takes a payload of the client's packets.
-func (s *Session) servePost(w http.ResponseWriter, r *http.Request, a ask) {
+func (s *Session) servePost(w http.ResponseWriter, r *http.Request, q query) {
 	if s.Transport() != Polling {
 		writeError(w, codeBadRequest)
 		return
@@ -98,52 +117,65 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request, a ask) {
 		s.refuse(w, ReasonTransportError)
 		return
 	}
-	defer s.posting.Unlock()
+	reason, err := s.post(w, r, q)
+	s.posting.Unlock() // before the answer, after which the next POST may come
+	switch tooLarge := (*http.MaxBytesError)(nil); {
+	case errors.As(err, &tooLarge):
+		s.refusePayload(w, r)
+	case err != nil:
+		s.refuse(w, reason)
+	default:
+		w.Header().Set("Content-Type", "text/html")
+		w.Header().Set("Cache-Control", "no-store")
+		writeShort(w, http.StatusOK, []byte("ok"))
+	}
+}
+
+var errBinary = errors.New("a binary body, which only version 3 has")
+
+// post reads and handles a payload. With an error it returns the reason to end
+// the session for.
+func (s *Session) post(w http.ResponseWriter, r *http.Request, q query) (Reason, error) {
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	binary := kind == "application/octet-stream"
 	if binary && s.protocol != 3 {
-		s.refuse(w, ReasonTransportError)
-		return
+		return ReasonTransportError, errBinary
 	}
 	body, err := s.readBody(w, r)
+	s.heardFrame(arrival{bytes: len(body)})
+	held := cap(body)
+	defer func() { s.HoldInbound(-held) }()
 	if err != nil {
-		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			s.server.Limited(LimitPayload)
-			s.end(ReasonTransportError, closeNormal, false)
-			w.WriteHeader(http.StatusRequestEntityTooLarge)
-			return
-		}
-		s.refuse(w, ReasonTransportError)
-		return
+		return ReasonTransportError, err
 	}
-	if a.jsonp {
+	if q.jsonp {
 		body = formPayload(body)
 	}
 	if s.protocol == 3 {
-		err = decodePayload3(body, binary, s.receive)
+		err = decodePayload3(body, binary, s.receivePosted)
 	} else {
-		err = decodePayload(body, s.receive)
+		err = wire.DecodePayload(body, s.receivePosted)
 	}
 	s.pause(false)
-	if err != nil {
-		s.refuse(w, ReasonParseError)
-		return
-	}
-	s.writeBody(w, r, "text/html", []byte("ok"), false)
+	return ReasonParseError, err
 }
 
-// readBody reads a body that must neither be too large nor trickle in.
-func (s *Session) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(s.server.opts.PingTimeout))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.server.opts.MaxPayload))
-	if err != nil {
-		// The rest is not waited for: the deadline stays, the connection goes.
-		w.Header().Set("Connection", "close")
-		return nil, err
+// receivePosted is receive for a packet of a POST.
+func (s *Session) receivePosted(p packet) bool {
+	if p.Kind == packetClose {
+		s.pause(false) // what came before is handled before this ends the session
 	}
-	_ = rc.SetReadDeadline(time.Time{})
-	return body, nil
+	return s.receive(p, arrival{})
+}
+
+// refusePayload answers a POST that is too large. The session goes on, as in
+// Node: clients end it when they see the answer. They may read it only when
+// they have sent everything, so some of the rest is taken.
+func (s *Session) refusePayload(w http.ResponseWriter, r *http.Request) {
+	s.server.CountLimit(LimitPayload)
+	writeShort(w, http.StatusRequestEntityTooLarge, nil)
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(closePatience))
+	_, _ = io.CopyN(io.Discard, r.Body, closeDrainBytes)
 }
 
 // refuse ends the session for what the request did.

@@ -1,15 +1,16 @@
 package engineio
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"time"
 
-	"github.com/gorilla/websocket"
+	"github.com/devops-insights/devops-insights/socket/engineio/websocket"
 )
 
 // upgradeState is how far a session is on its way to a websocket.
-type upgradeState int
+type upgradeState uint8
 
 const (
 	upgradeNone   upgradeState = iota
@@ -21,11 +22,11 @@ const (
 // release of the waiting poll, and the switch. A websocket for a session that
 // has upgraded, or is about to, is closed at once.
 func (srv *Server) upgrade(s *Session, w http.ResponseWriter, r *http.Request) {
+	began := srv.uptime()
 	c, ok := srv.acceptWebsocket(w, r, nil)
 	if !ok {
 		return
 	}
-	_ = c.write(nil) // the answer: here the client speaks first
 	s.mu.Lock()
 	free := !s.closed && s.ws == nil && s.upgrade == upgradeNone && !srv.opts.DisableUpgrades
 	if free {
@@ -33,12 +34,13 @@ func (srv *Server) upgrade(s *Session, w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Unlock()
 	if !free {
-		c.turnAway()
+		c.reject(websocket.StatusNormal)
 		return
 	}
 	stop := closeWhenDone(s, c.NetConn())
-	switched := s.probe(c)
+	status, switched := s.probe(c)
 	stop()
+	srv.upgradeEnded(s, switched, began)
 	if !switched {
 		s.mu.Lock()
 		if s.upgrade == upgradeProbed {
@@ -46,10 +48,10 @@ func (srv *Server) upgrade(s *Session, w http.ResponseWriter, r *http.Request) {
 		}
 		s.upgrade = upgradeNone
 		s.mu.Unlock()
-		c.turnAway()
+		c.reject(status)
 		return
 	}
-	_ = c.SetReadDeadline(time.Time{})
+	_ = c.NetConn().SetReadDeadline(time.Time{})
 	s.startReading()
 }
 
@@ -61,9 +63,9 @@ func closeWhenDone(s *Session, c net.Conn) (stop func()) {
 		select {
 		case <-s.done:
 			s.mu.Lock()
-			lingers := s.lingers
+			draining := s.draining
 			s.mu.Unlock()
-			if !lingers {
+			if !draining {
 				_ = c.Close()
 			}
 		case <-over:
@@ -72,16 +74,17 @@ func closeWhenDone(s *Session, c net.Conn) (stop func()) {
 	return func() { close(over) }
 }
 
-// probe answers the client's probe and reports whether it switched over.
-func (s *Session) probe(c *wsConn) bool {
-	_ = c.SetReadDeadline(time.Now().Add(s.server.opts.UpgradeTimeout))
+// probe answers the client's probe and reports whether it switched over; if
+// not, with which status its websocket is to be closed.
+func (s *Session) probe(c *wsConn) (status websocket.Status, switched bool) {
+	_ = c.NetConn().SetReadDeadline(time.Now().Add(s.server.opts.UpgradeTimeout))
 	_ = c.NetConn().SetWriteDeadline(time.Now().Add(s.server.opts.UpgradeTimeout))
 	before := s.waitingPoll()
-	if !expect(c, "2probe") {
-		return false
+	if status, ok := expect(c, "2probe"); !ok {
+		return status, false
 	}
-	if c.write(appendFrame(nil, opText, "3probe", nil)) != nil {
-		return false
+	if c.write(websocket.AppendFrame(nil, websocket.Text, "3probe", nil)) != nil {
+		return websocket.StatusNormal, false
 	}
 	s.mu.Lock()
 	s.upgrade = upgradeProbed
@@ -89,24 +92,27 @@ func (s *Session) probe(c *wsConn) bool {
 		s.release(true) // the client waits for this poll before it switches
 	}
 	s.mu.Unlock()
-	if !expect(c, "5") {
-		return false
+	if status, ok := expect(c, "5"); !ok {
+		return status, false
 	}
 	_ = c.NetConn().SetWriteDeadline(time.Time{})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed && !s.lingers {
-		return false
+	if s.closed && !s.draining {
+		return websocket.StatusNormal, false
 	}
 	if s.closed {
-		c.last = closeFrame(closeNormal, string(ReasonForcedClose)) // for the flusher, after the queue
+		c.last = closeFrame(closeNormal, ReasonForcedClose) // for the flusher, after the queue
 		s.server.forget(s)
 	}
 	s.upgrade = upgradeNone
+	if !s.closed {
+		s.server.counters.moved()
+	}
 	s.attach(c)
 	s.release(false)
 	s.queueUp() // what waited for a poll goes first
-	return true
+	return websocket.StatusNormal, true
 }
 
 func (s *Session) waitingPoll() chan struct{} {
@@ -115,7 +121,30 @@ func (s *Session) waitingPoll() chan struct{} {
 	return s.poll
 }
 
-func expect(c *wsConn, want string) bool {
-	kind, data, err := c.ReadMessage()
-	return err == nil && kind == websocket.TextMessage && string(data) == want
+// expect waits for a text and answers pings meanwhile. Where something else
+// comes, the status says what was wrong with it.
+func expect(c *wsConn, want string) (websocket.Status, bool) {
+	buf := make([]byte, 256)
+	for {
+		m, err := c.Next(buf)
+		var mistake *websocket.Error
+		switch {
+		case errors.As(err, &mistake):
+			return mistake.Status, false
+		case err != nil:
+			return websocket.StatusNormal, false
+		}
+		switch m.Opcode {
+		case websocket.Continuation, websocket.Pong:
+		case websocket.Ping:
+			if c.write(websocket.AppendFrame(nil, websocket.Pong, "", m.Data)) != nil {
+				return websocket.StatusNormal, false
+			}
+		case websocket.Close:
+			status, _, _ := websocket.ParseClose(m.Data)
+			return status, false
+		default:
+			return websocket.StatusNormal, m.Opcode == websocket.Text && string(m.Data) == want
+		}
+	}
 }

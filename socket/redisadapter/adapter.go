@@ -11,57 +11,52 @@ import (
 	"github.com/devops-insights/devops-insights/socket/socketio"
 )
 
-// layout is how messages look on the wire.
-type layout interface {
-	subscriptions() []subscription
-	servers() subscription
-	request(c socketio.Command, id string, wait time.Duration) (channel string, body []byte, err error)
-	answer(to message, a socketio.Answer) (channel string, body []byte, err error)
-	read(channel string, body []byte) (message, error)
+// codec is how the messages of a namespace look on the wire.
+type codec interface {
+	encodeRequest(c socketio.Command, id string, timeout time.Duration) (channel string, body []byte, err error)
+	encodeResponse(to message, a socketio.Answer) (channel string, body []byte, err error)
+	decode(channel string, body []byte) (message, error)
 }
 
-// workQueue bounds the commands of other servers that wait for this one. When
-// it is full, Redis has to wait, and drops this connection in the end: a gap.
-const workQueue = 1000
+// channels are the channels of a namespace.
+type channels struct {
+	subscriptions []subscription // of every server
+	count         string         // the one whose subscribers are the servers
+}
 
 // adapter connects one namespace.
 type adapter struct {
 	cluster   *Cluster
 	namespace *socketio.Namespace
-	layout    layout
+	codec     codec
+	channels  channels
 	uid       string
-	commands  chan message // in their order
-	events    chan message // of servers: their handlers may ask other servers in turn
-	over      chan struct{}
-	once      sync.Once
+	commands  *inbox // in their order
+	events    *inbox // of servers: their handlers may ask other servers in turn
+	ctx       context.Context
+	cancel    context.CancelFunc
 	work      sync.WaitGroup
 
 	mu      sync.Mutex
-	waiting map[string]*waiter
+	pending map[string]*pendingRequest
 }
 
 func newAdapter(c *Cluster, n *socketio.Namespace) *adapter {
+	o := c.options
 	a := &adapter{
-		cluster: c, namespace: n, uid: newID(), waiting: make(map[string]*waiter), over: make(chan struct{}),
-		commands: make(chan message, workQueue), events: make(chan message, workQueue),
+		cluster: c, namespace: n, uid: newID(), pending: make(map[string]*pendingRequest),
+		commands: newInbox(o.QueueBytes), events: newInbox(o.QueueBytes),
 	}
-	if c.o.Sharded {
-		a.layout = newSharded(c.o.Prefix, n.Name(), a.uid, c.o.Subscriptions)
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	if o.Sharded {
+		s := newSharded(o.Prefix, n.Name(), a.uid, o.Subscriptions)
+		a.codec, a.channels = s, s.channels()
 	} else {
-		a.layout = newClassic(c.o.Prefix, n.Name(), a.uid, c.o.SpecificResponses)
+		l := newClassic(o.Prefix, n.Name(), a.uid, o.SpecificResponses)
+		a.codec, a.channels = l, l.channels()
 	}
-	for _, queue := range []chan message{a.commands, a.events} {
-		a.work.Go(func() {
-			for {
-				select {
-				case m := <-queue:
-					a.carryOut(m)
-				case <-a.over:
-					return
-				}
-			}
-		})
-	}
+	a.work.Go(func() { a.commands.run(a.ctx, a.execute) })
+	a.work.Go(func() { a.events.run(a.ctx, a.execute) })
 	return a
 }
 
@@ -78,7 +73,7 @@ func newID() string {
 
 // WatchRoom implements socketio.RoomWatcher.
 func (a *adapter) WatchRoom(name string, exists bool) {
-	l, ok := a.layout.(*sharded)
+	l, ok := a.codec.(*sharded)
 	if !ok {
 		return
 	}
@@ -93,177 +88,72 @@ func (a *adapter) WatchRoom(name string, exists bool) {
 
 // Publish implements socketio.Adapter.
 func (a *adapter) Publish(c socketio.Command) error {
-	channel, body, err := a.layout.request(c, "", 0)
+	channel, body, err := a.codec.encodeRequest(c, "", 0)
 	if err != nil {
 		return err
 	}
-	return a.cluster.send(channel, body)
-}
-
-// waiter gathers the answers to one request.
-type waiter struct {
-	acks bool // each client answers too, not only each server
-
-	mu       sync.Mutex
-	each     func(socketio.Answer)
-	servers  int
-	expected int // clients
-	answered int
-	changed  chan struct{}
-}
-
-func (w *waiter) take(a socketio.Answer) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	switch {
-	case w.acks && a.Args != nil:
-		w.answered++
-	case w.acks:
-		w.expected += a.Clients
-		w.servers++
-	default:
-		w.servers++
-	}
-	w.each(a)
-	select {
-	case w.changed <- struct{}{}:
-	default:
-	}
-}
-
-func (w *waiter) progress() (servers, clients int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.servers, w.expected - w.answered
-}
-
-// Ask implements socketio.Adapter.
-func (a *adapter) Ask(ctx context.Context, c socketio.Command, each func(socketio.Answer)) error {
-	if !a.cluster.links.connected() {
-		return ErrDisconnected
-	}
-	limited, cancel := context.WithTimeout(ctx, a.cluster.o.RequestTimeout)
-	defer cancel()
-	total, err := a.cluster.servers(limited, a.layout.servers().name)
-	if err != nil {
-		return fmt.Errorf("the servers of the cluster cannot be counted: %w", err)
-	}
-	if total <= 1 {
-		return nil
-	}
-	id := newID()
-	w := &waiter{acks: c.Kind == socketio.CommandBroadcastAck, each: each, changed: make(chan struct{}, 1)}
-	a.mu.Lock()
-	a.waiting[id] = w
-	a.mu.Unlock()
-	defer func() {
-		a.mu.Lock()
-		delete(a.waiting, id)
-		a.mu.Unlock()
-		w.mu.Lock() // each is not called after Ask has returned
-		w.each = func(socketio.Answer) {}
-		w.mu.Unlock()
-	}()
-	var wait time.Duration
-	if deadline, ok := ctx.Deadline(); ok {
-		wait = time.Until(deadline)
-	}
-	channel, body, err := a.layout.request(c, id, wait)
-	if err == nil {
-		err = a.cluster.send(channel, body)
-	}
-	if err != nil {
-		return err
-	}
-	return a.await(ctx, limited, w, total-1)
-}
-
-// await returns when every server has answered, and every client that they
-// counted: servers until limited ends, clients until ctx does.
-func (a *adapter) await(ctx, limited context.Context, w *waiter, servers int) error {
-	late := limited.Done()
-	var missing error
-	for {
-		answered, clients := w.progress()
-		if (answered >= servers || missing != nil) && clients <= 0 {
-			return missing
-		}
-		select {
-		case <-w.changed:
-		case <-late:
-			late = nil
-			if answered < servers {
-				missing = fmt.Errorf("%d of %d other servers answered in time: %w", answered, servers, context.DeadlineExceeded)
-			}
-		case <-ctx.Done():
-			return errors.Join(missing, fmt.Errorf("%d of %d other servers answered, %d clients did not: %w", answered, servers, max(0, clients), ctx.Err()))
-		case <-a.over:
-			return errors.New("the namespace is closed")
-		}
-	}
+	return a.cluster.publish(channel, body)
 }
 
 // receive takes a message from Redis.
 func (a *adapter) receive(channel string, body []byte) {
-	m, err := a.layout.read(channel, body)
+	m, err := a.codec.decode(channel, body)
 	switch {
 	case errors.Is(err, errNotOurs):
 		return
 	case err != nil:
 		a.cluster.malformed.Add(1)
-		a.cluster.o.Logger.WithError(err).WithField("channel", channel).Debug("a message of the cluster was left out")
+		a.cluster.options.Logger.Debug("a message of the cluster was left out", "channel", channel, "error", err)
 		return
 	case m.answer != nil:
 		a.mu.Lock()
-		w := a.waiting[m.request]
+		r := a.pending[m.request]
 		a.mu.Unlock()
-		if w != nil {
-			w.take(*m.answer)
+		if r != nil {
+			r.add(*m.answer)
 		}
 		return
 	case m.from == a.uid:
 		return
 	}
-	queue := a.commands
+	inbox := a.commands
 	if m.command.Kind == socketio.CommandServerEmit {
-		queue = a.events
+		inbox = a.events
 	}
-	select {
-	case queue <- m:
-	case <-a.over:
-	}
+	inbox.put(a.ctx, m, len(body))
 }
 
-// carryOut does what another server asks for.
-func (a *adapter) carryOut(m message) {
-	answer := func(socketio.Answer) {}
+// execute does what another server asks for.
+func (a *adapter) execute(m message) {
+	if m.legacy != legacyNone {
+		a.executeLegacy(m)
+		return
+	}
+	respond := func(socketio.Answer) {}
 	if m.request != "" {
-		answer = func(r socketio.Answer) {
-			// A client that went has no word of its own on the wire.
+		respond = func(r socketio.Answer) {
+			// The wire format has nothing for a client that has gone.
 			if r.Clients >= 0 {
-				a.reply(a.layout.answer(m, r))
+				a.respond(a.codec.encodeResponse(m, r))
 			}
 		}
 	}
-	if m.plain != "" {
-		a.carryOutPlain(m)
-		return
-	}
-	a.namespace.Apply(*m.command, answer)
+	a.namespace.Apply(*m.command, respond)
 }
 
-func (a *adapter) reply(channel string, body []byte, err error) {
+// respond publishes an encoded response.
+func (a *adapter) respond(channel string, body []byte, err error) {
 	if err == nil {
-		err = a.cluster.send(channel, body)
+		err = a.cluster.publish(channel, body)
 	}
 	if err != nil {
-		a.cluster.o.Logger.WithError(err).Debug("another server gets no answer")
+		a.cluster.options.Logger.Debug("another server gets no response", "error", err)
 	}
 }
 
-// carryOutPlain serves the requests of Node that have no Command here.
-func (a *adapter) carryOutPlain(m message) {
-	l, ok := a.layout.(*classic)
+// executeLegacy serves the requests of Node that have no Command here.
+func (a *adapter) executeLegacy(m message) {
+	l, ok := a.codec.(*classic)
 	if !ok {
 		return
 	}
@@ -273,25 +163,62 @@ func (a *adapter) carryOutPlain(m message) {
 			found = append(found, s.ID)
 		}
 	})
-	switch m.plain {
-	case "rooms":
-		a.reply(l.list(m, "rooms", a.namespace.Rooms()))
-	case "sockets":
-		a.reply(l.list(m, "sockets", found))
-	case "done":
+	switch m.legacy {
+	case legacyRooms:
+		a.respond(l.encodeLegacyResponse(m, "rooms", a.namespace.Rooms()))
+	case legacySockets:
+		a.respond(l.encodeLegacyResponse(m, "sockets", found))
+	case legacySingle:
 		if len(found) > 0 {
 			a.namespace.Apply(*m.command, func(socketio.Answer) {})
-			a.reply(l.list(m, "done", nil))
+			a.respond(l.encodeLegacyResponse(m, "", nil))
 		}
 	}
 }
 
 // Close implements socketio.Adapter.
 func (a *adapter) Close() error {
-	a.once.Do(func() {
-		close(a.over)
-		a.cluster.forget(a)
-	})
+	a.cancel()
+	a.cluster.remove(a)
 	a.work.Wait()
 	return nil
+}
+
+// Ask implements socketio.Adapter.
+func (a *adapter) Ask(ctx context.Context, c socketio.Command, each func(socketio.Answer)) error {
+	if !a.cluster.pubsub.isConnected() {
+		return ErrDisconnected
+	}
+	limited, cancel := context.WithTimeout(ctx, a.cluster.options.RequestTimeout)
+	defer cancel()
+	total, err := a.cluster.countServers(limited, a.channels.count)
+	if err != nil {
+		return fmt.Errorf("the servers of the cluster cannot be counted: %w", err)
+	}
+	if total <= 1 {
+		return nil
+	}
+	id := newID()
+	r := &pendingRequest{acks: c.Kind == socketio.CommandBroadcastAck, each: each, changed: make(chan struct{}, 1)}
+	a.mu.Lock()
+	a.pending[id] = r
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		delete(a.pending, id)
+		a.mu.Unlock()
+		r.close()
+	}()
+	var timeout time.Duration
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = time.Until(deadline)
+	}
+	channel, body, err := a.codec.encodeRequest(c, id, timeout)
+	if err == nil {
+		err = a.cluster.publish(channel, body)
+	}
+	if err != nil {
+		return err
+	}
+	return r.wait(ctx, limited, a.ctx, total-1)
 }

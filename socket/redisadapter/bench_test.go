@@ -33,7 +33,7 @@ func BenchmarkBroadcastEncode(b *testing.B) {
 	b.ReportAllocs()
 	b.SetBytes(int64(len(c.Packet.Data)))
 	for b.Loop() {
-		if _, _, err := l.request(c, "", 0); err != nil {
+		if _, _, err := l.encodeRequest(c, "", 0); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -42,14 +42,14 @@ func BenchmarkBroadcastEncode(b *testing.B) {
 func BenchmarkBroadcastDecode(b *testing.B) {
 	c := benchUpdate(b)
 	sender, receiver := newClassic("socket.io", "/", "abcdef", false), newClassic("socket.io", "/", "ghijkl", false)
-	channel, body, err := sender.request(c, "", 0)
+	channel, body, err := sender.encodeRequest(c, "", 0)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
 	b.SetBytes(int64(len(body)))
 	for b.Loop() {
-		if m, err := receiver.read(channel, body); err != nil || m.command == nil {
+		if m, err := receiver.decode(channel, body); err != nil || m.command == nil {
 			b.Fatal(m, err)
 		}
 	}

@@ -8,7 +8,9 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
+	"github.com/devops-insights/devops-insights/socket/internal/notepack"
 	"github.com/devops-insights/devops-insights/socket/socketio"
+	"github.com/devops-insights/devops-insights/store/jsjson"
 )
 
 // The request and response types of the classic mode.
@@ -31,22 +33,25 @@ type classic struct {
 	uid       string
 	specific  bool // answers go to the asking server alone
 
-	channel, requests, responses string
+	broadcasts, requests, responses string // channels
 }
 
 func newClassic(prefix, namespace, uid string, specific bool) *classic {
 	return &classic{
 		namespace: namespace, uid: uid, specific: specific,
-		channel:   prefix + "#" + namespace + "#",
-		requests:  prefix + "-request#" + namespace + "#",
-		responses: prefix + "-response#" + namespace + "#",
+		broadcasts: prefix + "#" + namespace + "#",
+		requests:   prefix + "-request#" + namespace + "#",
+		responses:  prefix + "-response#" + namespace + "#",
 	}
 }
 
-func (l *classic) subscriptions() []subscription {
-	return []subscription{
-		{kind: byPattern, name: escapePattern(l.channel) + "*"},
-		{name: l.requests}, {name: l.responses}, {name: l.responses + l.uid + "#"},
+func (l *classic) channels() channels {
+	return channels{
+		count: l.requests,
+		subscriptions: []subscription{
+			{name: escapePattern(l.broadcasts) + "*", pattern: true},
+			{name: l.requests}, {name: l.responses}, {name: l.responses + l.uid + "#"},
+		},
 	}
 }
 
@@ -56,9 +61,6 @@ func escapePattern(s string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`).Replace(s)
 }
 
-// servers is the channel that every server of the cluster is subscribed to.
-func (l *classic) servers() subscription { return subscription{name: l.requests} }
-
 type classicRequest struct {
 	UID     string          `json:"uid,omitempty"`
 	ID      string          `json:"requestId,omitempty"`
@@ -66,25 +68,25 @@ type classicRequest struct {
 	Packet  *packet         `json:"packet,omitempty"`
 	Options *options        `json:"opts,omitempty"`
 	Rooms   []roomName      `json:"rooms,omitempty"`
-	Close   *truth          `json:"close,omitempty"`
+	Close   *jsBool         `json:"close,omitempty"`
 	Data    json.RawMessage `json:"data,omitempty"`
 	// Of servers before version 8: one socket and one room.
 	Socket string   `json:"sid,omitempty"`
 	Room   roomName `json:"room,omitempty"`
 }
 
-// request encodes a command; id is empty where no answer is wanted.
-func (l *classic) request(c socketio.Command, id string, wait time.Duration) (string, []byte, error) {
-	o := optionsOf(c.Target, wait)
-	r := classicRequest{UID: l.uid, ID: id, Rooms: names(c.Rooms), Options: &options{Rooms: o.Rooms, Except: o.Except}}
+// encodeRequest encodes a command; id is empty where no answer is wanted.
+func (l *classic) encodeRequest(c socketio.Command, id string, timeout time.Duration) (string, []byte, error) {
+	o := encodeTarget(c.Target, timeout)
+	r := classicRequest{UID: l.uid, ID: id, Rooms: toRoomNames(c.Rooms), Options: &options{Rooms: o.Rooms, Except: o.Except}}
 	switch c.Kind {
 	case socketio.CommandBroadcast:
-		channel := l.channel
+		channel := l.broadcasts
 		if len(c.Target.Rooms) == 1 {
 			channel += c.Target.Rooms[0] + "#"
 		}
 		b := msgp.AppendString(msgp.AppendArrayHeader(nil, 3), l.uid)
-		b, err := packetOf(c.Packet).appendTo(b, c.Packet.Attachments)
+		b, err := encodePacket(c.Packet).appendTo(b, c.Packet.Attachments)
 		if err != nil {
 			return "", nil, err
 		}
@@ -94,7 +96,7 @@ func (l *classic) request(c socketio.Command, id string, wait time.Duration) (st
 		b = msgp.AppendString(msgp.AppendString(b, "uid"), l.uid)
 		b = msgp.AppendString(msgp.AppendString(b, "requestId"), id)
 		b = msgp.AppendInt(msgp.AppendString(b, "type"), typeBroadcast)
-		b, err := packetOf(c.Packet).appendTo(msgp.AppendString(b, "packet"), c.Packet.Attachments)
+		b, err := encodePacket(c.Packet).appendTo(msgp.AppendString(b, "packet"), c.Packet.Attachments)
 		if err != nil {
 			return "", nil, err
 		}
@@ -106,17 +108,17 @@ func (l *classic) request(c socketio.Command, id string, wait time.Duration) (st
 	case socketio.CommandLeave:
 		r.Type = typeLeave
 	case socketio.CommandDisconnect:
-		r.Type, r.Close = typeDisconnect, (*truth)(&c.Close)
+		r.Type, r.Close = typeDisconnect, (*jsBool)(&c.Close)
 	case socketio.CommandServerEmit:
 		r.Type, r.Options, r.Data = typeServerEmit, nil, plainJSON(c.Args)
 	default:
 		return "", nil, fmt.Errorf("a command of kind %d has no form in this mode", c.Kind)
 	}
-	b, err := marshal(r)
+	b, err := jsjson.Marshal(r)
 	return l.requests, b, err
 }
 
-type classicAnswer struct {
+type classicResponse struct {
 	Type    *int            `json:"type,omitempty"`
 	ID      string          `json:"requestId"`
 	Sockets *[]socketInfo   `json:"sockets,omitempty"`
@@ -126,17 +128,17 @@ type classicAnswer struct {
 	Packet  json.RawMessage `json:"packet,omitempty"`
 }
 
-// answer encodes an answer to a message.
-func (l *classic) answer(to message, a socketio.Answer) (string, []byte, error) {
-	r := classicAnswer{ID: to.request}
+// encodeResponse encodes an answer to a message.
+func (l *classic) encodeResponse(to message, a socketio.Answer) (string, []byte, error) {
+	r := classicResponse{ID: to.request}
 	kind := func(n int) *int { return &n }
 	switch {
 	case to.command.Kind == socketio.CommandFetch:
-		r.Sockets = infosOf(a.Sockets)
+		r.Sockets = encodeSockets(a.Sockets)
 	case to.command.Kind == socketio.CommandServerEmit:
 		// Node's servers answer these on the common channel in either case.
-		r.Type, r.Data = kind(typeServerEmit), first(plainJSON(*a.Args))
-		b, err := marshal(r)
+		r.Type, r.Data = kind(typeServerEmit), firstElement(plainJSON(*a.Args))
+		b, err := jsjson.Marshal(r)
 		return l.responses, b, err
 	case a.Args != nil:
 		b := msgp.AppendMapHeader(nil, 3)
@@ -147,7 +149,7 @@ func (l *classic) answer(to message, a socketio.Answer) (string, []byte, error) 
 	default:
 		r.Type, r.Clients = kind(typeClientCount), &a.Clients
 	}
-	b, err := marshal(r)
+	b, err := jsjson.Marshal(r)
 	return l.responseChannel(to), b, err
 }
 
@@ -158,32 +160,33 @@ func (l *classic) responseChannel(to message) string {
 	return l.responses
 }
 
-// list answers the requests that have no Command.
-func (l *classic) list(to message, key string, names []string) (string, []byte, error) {
+// encodeLegacyResponse encodes the response to a request that has no Command:
+// a list of names under a key, or nothing where the key is empty.
+func (l *classic) encodeLegacyResponse(to message, key string, names []string) (string, []byte, error) {
 	r := map[string]any{"requestId": to.request}
-	if key != "done" {
+	if key != "" {
 		r[key] = append([]string{}, names...)
 	}
-	b, err := marshal(r)
+	b, err := jsjson.Marshal(r)
 	return l.responseChannel(to), b, err
 }
 
-// read decodes what came on one of the channels.
-func (l *classic) read(channel string, body []byte) (message, error) {
+// decode decodes what came on one of the channels.
+func (l *classic) decode(channel string, body []byte) (message, error) {
 	switch {
 	case strings.HasPrefix(channel, l.responses):
-		return l.readAnswer(body)
+		return l.decodeResponse(body)
 	case channel == l.requests:
-		return l.readRequest(body)
-	case strings.HasPrefix(channel, l.channel):
-		return l.readBroadcast(body)
+		return l.decodeRequest(body)
+	case strings.HasPrefix(channel, l.broadcasts):
+		return l.decodeBroadcast(body)
 	}
 	return message{}, errNotOurs
 }
 
-func (l *classic) readBroadcast(body []byte) (message, error) {
+func (l *classic) decodeBroadcast(body []byte) (message, error) {
 	var parts []json.RawMessage
-	attachments, err := unpack(body, &parts)
+	attachments, err := decodeMsgpack(body, &parts)
 	if err != nil {
 		return message{}, err
 	}
@@ -198,18 +201,18 @@ func (l *classic) readBroadcast(body []byte) (message, error) {
 			return message{}, fmt.Errorf("part %d of a broadcast cannot be read: %w", i, err)
 		}
 	}
-	own, err := p.received(l.namespace, attachments)
+	own, err := p.decode(l.namespace, attachments)
 	m.command = &socketio.Command{Kind: socketio.CommandBroadcast, Target: o.target(), Packet: own}
 	return m, err
 }
 
-func (l *classic) readRequest(body []byte) (message, error) {
+func (l *classic) decodeRequest(body []byte) (message, error) {
 	var r classicRequest
-	attachments, err := open(body, &r)
+	attachments, err := decodeBody(body, &r)
 	if err != nil {
 		return message{}, fmt.Errorf("a request cannot be read: %w", err)
 	}
-	c := &socketio.Command{Rooms: texts(r.Rooms)}
+	c := &socketio.Command{Rooms: toStrings(r.Rooms)}
 	m := message{from: r.UID, request: r.ID, command: c}
 	if r.Options != nil {
 		c.Target = r.Options.target()
@@ -217,9 +220,9 @@ func (l *classic) readRequest(body []byte) (message, error) {
 	switch r.Type {
 	case typeSockets:
 		// The rooms are the target here.
-		c.Kind, c.Target.Rooms, c.Rooms, m.plain = socketio.CommandFetch, c.Rooms, nil, "sockets"
+		c.Kind, c.Target.Rooms, c.Rooms, m.legacy = socketio.CommandFetch, c.Rooms, nil, legacySockets
 	case typeRooms:
-		m.plain = "rooms"
+		m.legacy = legacyRooms
 	case typeJoin, typeLeave, typeDisconnect:
 		c.Kind = map[int]socketio.CommandKind{
 			typeJoin: socketio.CommandJoin, typeLeave: socketio.CommandLeave, typeDisconnect: socketio.CommandDisconnect,
@@ -229,7 +232,7 @@ func (l *classic) readRequest(body []byte) (message, error) {
 			if r.Socket == "" {
 				return message{}, fmt.Errorf("a request of type %d names no sockets", r.Type)
 			}
-			c.Target.Rooms, m.plain = []string{r.Socket}, "done"
+			c.Target.Rooms, m.legacy = []string{r.Socket}, legacySingle
 			if r.Type != typeDisconnect {
 				c.Rooms = []string{string(r.Room)}
 			}
@@ -244,38 +247,38 @@ func (l *classic) readRequest(body []byte) (message, error) {
 		if r.Packet == nil {
 			return message{}, fmt.Errorf("a request of type %d has no packet", r.Type)
 		}
-		c.Packet, err = r.Packet.received(l.namespace, attachments)
+		c.Packet, err = r.Packet.decode(l.namespace, attachments)
 	default:
 		return message{}, fmt.Errorf("a request of type %d is unknown", r.Type)
 	}
 	return m, err
 }
 
-func (l *classic) readAnswer(body []byte) (message, error) {
-	var r classicAnswer
-	attachments, err := open(body, &r)
+func (l *classic) decodeResponse(body []byte) (message, error) {
+	var r classicResponse
+	attachments, err := decodeBody(body, &r)
 	if err != nil {
 		return message{}, fmt.Errorf("an answer cannot be read: %w", err)
 	}
 	m := message{request: r.ID, answer: &socketio.Answer{}}
 	switch {
 	case r.Sockets != nil:
-		m.answer.Sockets = socketsOf(*r.Sockets)
+		m.answer.Sockets = decodeSockets(*r.Sockets)
 	case r.Clients != nil:
 		m.answer.Clients = max(0, *r.Clients)
 	case r.Type != nil && *r.Type == typeServerEmit:
-		m.answer, err = one(r.Data, attachments)
+		m.answer, err = singleAck(r.Data, attachments)
 	case r.Type != nil && *r.Type == typeAcknowledgement:
-		m.answer, err = one(r.Packet, attachments)
+		m.answer, err = singleAck(r.Packet, attachments)
 	default:
 		return message{}, errNotOurs
 	}
 	return m, err
 }
 
-// first returns the first element of a JSON list, the only one of an
+// firstElement returns the first element of a JSON list, the only one of an
 // acknowledgement that travels between servers.
-func first(list json.RawMessage) json.RawMessage {
+func firstElement(list json.RawMessage) json.RawMessage {
 	var all []json.RawMessage
 	if json.Unmarshal(list, &all) != nil || len(all) == 0 {
 		return nil
@@ -285,7 +288,7 @@ func first(list json.RawMessage) json.RawMessage {
 
 func appendFirst(b []byte, args socketio.Args) ([]byte, error) {
 	if args.Len() == 0 {
-		return append(b, undefined...), nil
+		return append(b, notepack.Undefined...), nil
 	}
-	return appendJSON(b, args.Raw(0), args.Attachments())
+	return notepack.AppendJSON(b, args.Raw(0), args.Attachments(), maxDepth)
 }

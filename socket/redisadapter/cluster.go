@@ -1,14 +1,15 @@
 package redisadapter
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/sirupsen/logrus"
 
 	"github.com/devops-insights/devops-insights/socket/socketio"
 )
@@ -17,7 +18,8 @@ import (
 type Options struct {
 	// Client reaches Redis: a single server, Sentinel or a Redis Cluster. It
 	// stays the caller's. With ContextTimeoutEnabled a Redis that stands still
-	// is noticed as soon as it can be.
+	// is noticed as soon as it can be; Dialer keeps one that sends nonsense
+	// from ending the process.
 	Client redis.UniversalClient
 	// Prefix begins the name of every channel. Empty: "socket.io", as in Node.
 	Prefix string
@@ -27,44 +29,58 @@ type Options struct {
 	// Subscriptions are the channels of rooms in the sharded mode. All servers
 	// of a cluster must agree. Empty: Dynamic, as in Node.
 	Subscriptions Subscriptions
-	// SpecificResponses sends answers to the asking server alone, the option
+	// SpecificResponses sends responses to the asking server alone, the option
 	// publishOnSpecificResponseChannel of Node.
 	SpecificResponses bool
-	// RequestTimeout is how long other servers may take to answer. Zero: 5 s.
+	// RequestTimeout is how long other servers may take to respond. Zero: 5 s.
 	RequestTimeout time.Duration
 	// Queue is how many messages may wait for Redis. Zero: 10,000.
 	Queue int
-	// QueueBytes is how many bytes of them may wait. Zero: 64 MiB.
+	// QueueBytes is how many bytes of messages may wait for Redis, and how many
+	// of Redis for this process. Zero: 64 MiB.
 	QueueBytes int64
-	// OnGap is called when messages come again after a time in which some may
-	// have been missed, so that clients can be brought up to date.
-	OnGap func()
-	// OnLoss is called when Redis takes messages again after it did not take
-	// some: the other servers have missed them, and do not know.
-	OnLoss func()
-	// Logger is told when the connection is lost and found. Required.
-	Logger logrus.FieldLogger
+	// OnResync is called when messages come in after a time in which some may
+	// have been missed, so that clients can be brought up to date: after an
+	// interruption, and at the first connection when it was late.
+	OnResync func()
+	// OnPublishLoss is called when Redis takes messages again after it did not
+	// take some: the other servers have missed them, and do not know.
+	OnPublishLoss func()
+	// Logger is told when the connection is lost and found. Nil: nothing is logged.
+	Logger *slog.Logger
+}
+
+func (o Options) withDefaults() Options {
+	o.Prefix = cmp.Or(o.Prefix, "socket.io")
+	o.Subscriptions = cmp.Or(o.Subscriptions, Dynamic)
+	o.RequestTimeout = cmp.Or(max(o.RequestTimeout, 0), 5*time.Second)
+	o.Queue = cmp.Or(max(o.Queue, 0), 10_000)
+	o.QueueBytes = cmp.Or(max(o.QueueBytes, 0), 64<<20)
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
 }
 
 // Stats says how the connection to the other servers is doing.
 type Stats struct {
-	Connected bool      // messages of other servers come in
-	Since     time.Time // of the last change of Connected
-	Gaps      uint64    // how often messages may have been missed
-	Published uint64    // messages that Redis took
-	Dropped   uint64    // messages that it did not take in time
-	Received  uint64
-	Malformed uint64 // messages that could not be read
+	Connected     bool      // messages of other servers come in
+	Since         time.Time // of the last change of Connected
+	Interruptions uint64    // how often Connected ended
+	Published     uint64    // messages that Redis took
+	Dropped       uint64    // messages that it did not take in time
+	Received      uint64
+	Malformed     uint64 // messages that could not be read
 }
 
 // Cluster is this process's part in a cluster of servers.
 type Cluster struct {
-	o      Options
-	cancel context.CancelFunc
-	work   sync.WaitGroup
-	out    chan outgoing
-	held   atomic.Int64 // bytes in out
-	links  *links
+	options     Options
+	cancel      context.CancelFunc
+	work        sync.WaitGroup
+	queue       chan outgoing
+	queuedBytes atomic.Int64
+	pubsub      *pubsub
 
 	mu       sync.RWMutex
 	adapters map[*adapter]struct{}
@@ -73,46 +89,26 @@ type Cluster struct {
 	published, dropped, received, malformed atomic.Uint64
 }
 
-type outgoing struct {
-	channel string
-	body    []byte
-	since   time.Time
-}
-
 // ErrDisconnected says that Redis is out of reach: what was to be sent did not
 // leave this process.
-var ErrDisconnected = errors.New("redis is out of reach, and with it the other servers")
+var ErrDisconnected = errors.New("redisadapter: Redis is out of reach, and with it the other servers")
 
 // Open joins the cluster. It returns at once; see Ready.
 func Open(o Options) *Cluster {
-	if o.Prefix == "" {
-		o.Prefix = "socket.io"
-	}
-	if o.Subscriptions == "" {
-		o.Subscriptions = Dynamic
-	}
-	if o.RequestTimeout <= 0 {
-		o.RequestTimeout = 5 * time.Second
-	}
-	if o.Queue <= 0 {
-		o.Queue = 10_000
-	}
-	if o.QueueBytes <= 0 {
-		o.QueueBytes = 64 << 20
-	}
+	o = o.withDefaults()
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &Cluster{
-		o: o, cancel: cancel, out: make(chan outgoing, o.Queue),
+		options: o, cancel: cancel, queue: make(chan outgoing, o.Queue),
 		adapters: make(map[*adapter]struct{}), routes: make(map[string]*adapter),
 	}
-	c.links = newLinks(o.Client, o.Sharded, c.receive, o.OnGap, o.Logger)
-	c.work.Go(func() { c.links.run(ctx) })
-	c.work.Go(func() { c.publish(ctx) })
+	c.pubsub = newPubSub(o, c.receive)
+	c.work.Go(func() { c.pubsub.run(ctx) })
+	c.work.Go(func() { c.runPublisher(ctx) })
 	return c
 }
 
 // Ready waits until Redis has confirmed every subscription, or ctx ends.
-func (c *Cluster) Ready(ctx context.Context) error { return c.links.ready(ctx) }
+func (c *Cluster) Ready(ctx context.Context) error { return c.pubsub.ready(ctx) }
 
 // Adapter makes the adapter of a namespace; it fits socketio.Options.NewAdapter.
 func (c *Cluster) Adapter(n *socketio.Namespace) socketio.Adapter {
@@ -120,7 +116,7 @@ func (c *Cluster) Adapter(n *socketio.Namespace) socketio.Adapter {
 	c.mu.Lock()
 	c.adapters[a] = struct{}{}
 	c.mu.Unlock()
-	for _, s := range a.layout.subscriptions() {
+	for _, s := range a.channels.subscriptions {
 		c.subscribe(a, s)
 	}
 	return a
@@ -130,7 +126,7 @@ func (c *Cluster) subscribe(a *adapter, s subscription) {
 	c.mu.Lock()
 	c.routes[s.name] = a
 	c.mu.Unlock()
-	c.links.want(s)
+	c.pubsub.add(s)
 }
 
 func (c *Cluster) unsubscribe(a *adapter, s subscription) {
@@ -141,12 +137,12 @@ func (c *Cluster) unsubscribe(a *adapter, s subscription) {
 	}
 	c.mu.Unlock()
 	if mine {
-		c.links.drop(s)
+		c.pubsub.remove(s.name)
 	}
 }
 
-// forget takes an adapter out that was closed.
-func (c *Cluster) forget(a *adapter) {
+// remove takes an adapter out that was closed.
+func (c *Cluster) remove(a *adapter) {
 	c.mu.Lock()
 	delete(c.adapters, a)
 	var mine []string
@@ -158,7 +154,7 @@ func (c *Cluster) forget(a *adapter) {
 	}
 	c.mu.Unlock()
 	for _, name := range mine {
-		c.links.drop(subscription{name: name})
+		c.pubsub.remove(name)
 	}
 }
 
@@ -175,16 +171,32 @@ func (c *Cluster) receive(subscribed, channel string, body []byte) {
 
 // Stats returns the state of the connection and the counters.
 func (c *Cluster) Stats() Stats {
-	connected, since, gaps := c.links.state()
+	connected, since, interruptions := c.pubsub.state()
 	return Stats{
-		Connected: connected, Since: since, Gaps: gaps, Published: c.published.Load(), Dropped: c.dropped.Load(),
-		Received: c.received.Load(), Malformed: c.malformed.Load(),
+		Connected: connected, Since: since, Interruptions: interruptions, Published: c.published.Load(),
+		Dropped: c.dropped.Load(), Received: c.received.Load(), Malformed: c.malformed.Load(),
 	}
+}
+
+// Servers asks Redis how many servers share a namespace, this one included.
+func (c *Cluster) Servers(ctx context.Context, namespace string) (int, error) {
+	c.mu.RLock()
+	channel := ""
+	for a := range c.adapters {
+		if a.namespace.Name() == namespace {
+			channel = a.channels.count
+		}
+	}
+	c.mu.RUnlock()
+	if channel == "" || !c.pubsub.isConnected() {
+		return 0, ErrDisconnected
+	}
+	return c.countServers(ctx, channel)
 }
 
 // Close leaves the cluster; what was handed over before is sent until ctx ends.
 func (c *Cluster) Close(ctx context.Context) error {
-	for tick := time.NewTicker(5 * time.Millisecond); c.held.Load() > 0 && c.links.connected(); {
+	for tick := time.NewTicker(5 * time.Millisecond); c.queuedBytes.Load() > 0 && c.pubsub.isConnected(); {
 		select {
 		case <-tick.C:
 			continue

@@ -1,7 +1,6 @@
 package redisadapter
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +9,9 @@ import (
 
 	"github.com/tinylib/msgp/msgp"
 
+	"github.com/devops-insights/devops-insights/socket/internal/notepack"
 	"github.com/devops-insights/devops-insights/socket/socketio"
+	"github.com/devops-insights/devops-insights/store/jsjson"
 )
 
 // message is what came over Redis: a command, or an answer to one of ours.
@@ -19,10 +20,19 @@ type message struct {
 	request string // id of the request; empty where no answer is wanted
 	command *socketio.Command
 	answer  *socketio.Answer
-	// plain are answers in a form of their own, for requests that have no
-	// Command: "sockets", "rooms", "done".
-	plain string
+	legacy  legacyRequest
 }
+
+// legacyRequest is a request of Node that has no Command; its response has a
+// form of its own.
+type legacyRequest int
+
+const (
+	legacyNone    legacyRequest = iota
+	legacySockets               // the ids of the sockets in rooms
+	legacyRooms                 // the names of all rooms
+	legacySingle                // a command for one socket, of servers before version 8
+)
 
 // errNotOurs says that a message is well formed and meant for others.
 var errNotOurs = errors.New("the message is for another namespace")
@@ -35,28 +45,28 @@ type options struct {
 }
 
 type flags struct {
-	Volatile truth  `json:"volatile,omitempty"`
-	Compress *truth `json:"compress,omitempty"`
-	Timeout  int64  `json:"timeout,omitempty"` // milliseconds
+	Volatile jsBool  `json:"volatile,omitempty"`
+	Compress *jsBool `json:"compress,omitempty"`
+	Timeout  int64   `json:"timeout,omitempty"` // milliseconds
 }
 
 // UnmarshalJSON takes what matters to a receiver and is content with flags of
 // any other form: no sender checks them, and PHP writes none of them as a list.
 func (f *flags) UnmarshalJSON(b []byte) error {
 	var known struct {
-		Volatile truth
-		Compress *truth
+		Volatile jsBool
+		Compress *jsBool
 	}
 	_ = json.Unmarshal(b, &known) // see above
 	*f = flags{Volatile: known.Volatile, Compress: known.Compress}
 	return nil
 }
 
-// truth is a value that JavaScript takes for true or false.
-type truth bool
+// jsBool is any value, which JavaScript takes for true or false.
+type jsBool bool
 
 // UnmarshalJSON reads any value.
-func (t *truth) UnmarshalJSON(b []byte) error {
+func (t *jsBool) UnmarshalJSON(b []byte) error {
 	switch string(b) {
 	case "false", "null", "0", `""`:
 		*t = false
@@ -82,7 +92,7 @@ func (r *roomName) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-func texts(rooms []roomName) []string {
+func toStrings(rooms []roomName) []string {
 	list := make([]string, len(rooms))
 	for i, r := range rooms {
 		list[i] = string(r)
@@ -90,7 +100,7 @@ func texts(rooms []roomName) []string {
 	return list
 }
 
-func names(rooms []string) []roomName {
+func toRoomNames(rooms []string) []roomName {
 	list := make([]roomName, len(rooms))
 	for i, r := range rooms {
 		list[i] = roomName(r)
@@ -98,21 +108,21 @@ func names(rooms []string) []roomName {
 	return list
 }
 
-// optionsOf tells a target in the words of Node; wait is how long the sender
+// encodeTarget writes a target as Node does; timeout is how long the sender
 // waits for acknowledgements.
-func optionsOf(t socketio.Target, wait time.Duration) options {
-	o := options{Rooms: names(t.Rooms), Except: names(t.Except), Flags: &flags{Volatile: truth(t.Volatile), Timeout: wait.Milliseconds()}}
-	if t.Plain {
-		o.Flags.Compress = new(truth)
+func encodeTarget(t socketio.Target, timeout time.Duration) options {
+	o := options{Rooms: toRoomNames(t.Rooms), Except: toRoomNames(t.Except), Flags: &flags{Volatile: jsBool(t.Volatile), Timeout: timeout.Milliseconds()}}
+	if t.NoCompress {
+		o.Flags.Compress = new(jsBool)
 	}
 	return o
 }
 
 func (o options) target() socketio.Target {
-	t := socketio.Target{Rooms: texts(o.Rooms), Except: texts(o.Except)}
+	t := socketio.Target{Rooms: toStrings(o.Rooms), Except: toStrings(o.Except)}
 	if o.Flags != nil {
 		t.Volatile = bool(o.Flags.Volatile)
-		t.Plain = o.Flags.Compress != nil && !bool(*o.Flags.Compress)
+		t.NoCompress = o.Flags.Compress != nil && !bool(*o.Flags.Compress)
 	}
 	return t
 }
@@ -120,11 +130,11 @@ func (o options) target() socketio.Target {
 // appendTo writes the options as MessagePack.
 func (o options) appendTo(b []byte) []byte {
 	b = msgp.AppendMapHeader(b, 3)
-	b = appendStrings(msgp.AppendString(b, "rooms"), texts(o.Rooms))
-	b = appendStrings(msgp.AppendString(b, "except"), texts(o.Except))
+	b = appendStrings(msgp.AppendString(b, "rooms"), toStrings(o.Rooms))
+	b = appendStrings(msgp.AppendString(b, "except"), toStrings(o.Except))
 	b = msgp.AppendString(b, "flags")
-	text, _ := json.Marshal(o.Flags) // cannot fail: plain fields
-	b, _ = appendJSON(b, text, nil)  // nor can this: it is JSON
+	text, _ := json.Marshal(o.Flags)                   // cannot fail: plain fields
+	b, _ = notepack.AppendJSON(b, text, nil, maxDepth) // nor can this: it is JSON
 	return b
 }
 
@@ -136,23 +146,23 @@ type packet struct {
 	Namespace *string         `json:"nsp,omitempty"`
 }
 
-func packetOf(p *socketio.Packet) packet {
+func encodePacket(p *socketio.Packet) packet {
 	return packet{Type: int(socketio.PacketEvent), Data: p.Data, Namespace: &p.Namespace}
 }
 
 func (p packet) appendTo(b []byte, attachments [][]byte) ([]byte, error) {
 	b = msgp.AppendMapHeader(b, 3)
 	b = msgp.AppendInt(msgp.AppendString(b, "type"), p.Type)
-	b, err := appendJSON(msgp.AppendString(b, "data"), p.Data, attachments)
+	b, err := notepack.AppendJSON(msgp.AppendString(b, "data"), p.Data, attachments, maxDepth)
 	if err != nil {
 		return nil, err
 	}
 	return msgp.AppendString(msgp.AppendString(b, "nsp"), *p.Namespace), nil
 }
 
-// received checks a packet of another server and makes it ours. A packet
+// decode checks a packet of another server and makes it ours. A packet
 // without a namespace is for the default one, as Node's emitter sends it.
-func (p packet) received(namespace string, attachments [][]byte) (*socketio.Packet, error) {
+func (p packet) decode(namespace string, attachments [][]byte) (*socketio.Packet, error) {
 	name := "/"
 	if p.Namespace != nil {
 		name = *p.Namespace
@@ -170,26 +180,27 @@ func (p packet) received(namespace string, attachments [][]byte) (*socketio.Pack
 	return own, nil
 }
 
-// unpack decodes one MessagePack value, and nothing behind it, into v by way
+// decodeMsgpack decodes one MessagePack value, and nothing behind it, into v by way
 // of JSON; binary parts are returned.
-func unpack(body []byte, v any) ([][]byte, error) {
-	u := unpacker{rest: body}
-	text, err := u.value(nil, 0)
+func decodeMsgpack(body []byte, v any) ([][]byte, error) {
+	u := notepack.Decoder{Rest: body, MaxDepth: maxDepth + envelopeDepth}
+	text, err := u.Value(nil)
 	if err != nil {
 		return nil, fmt.Errorf("a message is not MessagePack: %w", err)
 	}
-	if len(u.rest) > 0 {
+	if len(u.Rest) > 0 {
 		return nil, errors.New("a message goes on behind its end")
 	}
-	return u.attachments, json.Unmarshal(text, v)
+	return u.Attachments, json.Unmarshal(text, v)
 }
 
-// open decodes a message that is JSON or MessagePack.
-func open(body []byte, v any) ([][]byte, error) {
+// decodeBody decodes a message that is JSON or MessagePack. Invalid UTF-8
+// becomes U+FFFD: parts of the message go to clients as they are.
+func decodeBody(body []byte, v any) ([][]byte, error) {
 	if len(body) > 0 && body[0] == '{' {
-		return nil, json.Unmarshal(body, v)
+		return nil, json.Unmarshal(jsjson.Valid(body), v)
 	}
-	return unpack(body, v)
+	return decodeMsgpack(body, v)
 }
 
 // argsOf makes arguments of JSON with binary parts beside it.
@@ -197,23 +208,14 @@ func argsOf(list json.RawMessage, attachments [][]byte) (socketio.Args, error) {
 	return (&socketio.Packet{Data: list, Attachments: attachments}).Args()
 }
 
-// one makes an acknowledgement of a single value, which may be missing.
-func one(value json.RawMessage, attachments [][]byte) (*socketio.Answer, error) {
+// singleAck makes an acknowledgement of a single value, which may be missing.
+func singleAck(value json.RawMessage, attachments [][]byte) (*socketio.Answer, error) {
 	list := json.RawMessage("[]")
 	if len(value) > 0 {
 		list = append(append(json.RawMessage{'['}, value...), ']')
 	}
 	args, err := argsOf(list, attachments)
 	return &socketio.Answer{Args: &args}, err
-}
-
-// marshal leaves <, > and & as they are, as JavaScript does.
-func marshal(v any) ([]byte, error) {
-	var buf bytes.Buffer
-	e := json.NewEncoder(&buf)
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return bytes.TrimSuffix(buf.Bytes(), []byte{'\n'}), err
 }
 
 // plainJSON returns JSON text without binary parts beside it: each stands in
@@ -226,7 +228,7 @@ func plainJSON(args socketio.Args) json.RawMessage {
 	for i := range values {
 		values[i] = withBuffers(values[i])
 	}
-	text, err := marshal(values)
+	text, err := jsjson.Marshal(values)
 	if err != nil {
 		return args.JSON()
 	}

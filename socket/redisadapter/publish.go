@@ -22,56 +22,71 @@ const (
 	probePeriod = 500 * time.Millisecond
 )
 
-// send queues a message and never waits.
-func (c *Cluster) send(channel string, body []byte) error {
-	if c.held.Add(int64(len(body))+1) > c.o.QueueBytes {
-		c.held.Add(-int64(len(body)) - 1)
-		c.dropped.Add(1)
-		return fmt.Errorf("%d bytes wait for Redis already: %w", c.o.QueueBytes, ErrDisconnected)
+// outgoing is a message that waits for Redis.
+type outgoing struct {
+	channel string
+	body    []byte
+	since   time.Time
+}
+
+// size is what the message counts for; an empty one counts too.
+func (m outgoing) size() int64 { return int64(len(m.body)) + 1 }
+
+// publish queues a message and never waits.
+func (c *Cluster) publish(channel string, body []byte) error {
+	m := outgoing{channel, body, time.Now()}
+	if c.queuedBytes.Add(m.size()) > c.options.QueueBytes {
+		c.drop(m)
+		return fmt.Errorf("%d bytes wait for Redis already: %w", c.options.QueueBytes, ErrDisconnected)
 	}
 	select {
-	case c.out <- outgoing{channel, body, time.Now()}:
+	case c.queue <- m:
 		return nil
 	default:
-		c.held.Add(-int64(len(body)) - 1)
-		c.dropped.Add(1)
-		return fmt.Errorf("%d messages wait for Redis already: %w", c.o.Queue, ErrDisconnected)
+		c.drop(m)
+		return fmt.Errorf("%d messages wait for Redis already: %w", c.options.Queue, ErrDisconnected)
 	}
 }
 
-// publish sends the queue in its order, in as few round trips as there are,
-// and tells when messages get through again after some did not.
-func (c *Cluster) publish(ctx context.Context) {
+// drop gives a message up that was counted as queued.
+func (c *Cluster) drop(m outgoing) {
+	c.queuedBytes.Add(-m.size())
+	c.dropped.Add(1)
+}
+
+// runPublisher sends the queue in its order, in as few round trips as there
+// are, and reports when messages get through again after some did not.
+func (c *Cluster) runPublisher(ctx context.Context) {
 	batch := make([]outgoing, 0, publishBatch)
-	for told := uint64(0); ; {
+	for reported := uint64(0); ; {
 		var probe <-chan time.Time
-		if c.dropped.Load() != told {
+		if c.dropped.Load() != reported {
 			probe = time.After(probePeriod)
 		}
 		batch = batch[:0]
 		select {
-		case m := <-c.out:
-			batch = c.gather(append(batch, m))
+		case m := <-c.queue:
+			batch = c.fillBatch(append(batch, m))
 		case <-probe:
 		case <-ctx.Done():
 			return
 		}
-		batch = c.fresh(batch)
+		batch = c.dropStale(batch)
 		lost := c.dropped.Load()
-		if c.flush(ctx, batch) && lost != told {
-			told = lost
-			if c.o.OnLoss != nil {
-				c.work.Go(c.o.OnLoss)
+		if c.flush(ctx, batch) && lost != reported {
+			reported = lost
+			if c.options.OnPublishLoss != nil {
+				c.work.Go(c.options.OnPublishLoss)
 			}
 		}
 	}
 }
 
-// gather adds what waits already.
-func (c *Cluster) gather(batch []outgoing) []outgoing {
+// fillBatch adds what waits already.
+func (c *Cluster) fillBatch(batch []outgoing) []outgoing {
 	for size := len(batch[0].body); len(batch) < publishBatch && size < publishBytes; {
 		select {
-		case m := <-c.out:
+		case m := <-c.queue:
 			batch, size = append(batch, m), size+len(m.body)
 		default:
 			return batch
@@ -80,24 +95,23 @@ func (c *Cluster) gather(batch []outgoing) []outgoing {
 	return batch
 }
 
-// fresh leaves out what has waited too long.
-func (c *Cluster) fresh(batch []outgoing) []outgoing {
+// dropStale leaves out what has waited too long.
+func (c *Cluster) dropStale(batch []outgoing) []outgoing {
 	return slices.DeleteFunc(batch, func(m outgoing) bool {
 		late := time.Since(m.since) > publishTimeout
 		if late {
-			c.held.Add(-int64(len(m.body)) - 1)
-			c.dropped.Add(1)
+			c.drop(m)
 		}
 		return late
 	})
 }
 
-// once is a command that is not sent again when its answer is lost: Redis may
-// have taken it, and the clients of other servers would hear it twice.
-type once struct{ *redis.IntCmd }
+// noRetry is a command that is not sent again when its answer is lost: Redis
+// may have taken it, and the clients of other servers would hear it twice.
+type noRetry struct{ *redis.IntCmd }
 
 // NoRetry implements redis.Cmder.
-func (once) NoRetry() bool { return true }
+func (noRetry) NoRetry() bool { return true }
 
 // flush sends a batch, or a ping where it is empty, and reports whether Redis
 // took all of it.
@@ -105,21 +119,21 @@ func (c *Cluster) flush(ctx context.Context, batch []outgoing) bool {
 	limited, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	if len(batch) == 0 {
-		return c.o.Client.Ping(limited).Err() == nil
+		return c.options.Client.Ping(limited).Err() == nil
 	}
 	verb := "publish"
-	if c.o.Sharded {
+	if c.options.Sharded {
 		verb = "spublish"
 	}
 	var size int64
-	done, err := c.o.Client.Pipelined(limited, func(p redis.Pipeliner) error {
+	done, err := c.options.Client.Pipelined(limited, func(p redis.Pipeliner) error {
 		for _, m := range batch {
-			size += int64(len(m.body)) + 1
-			_ = p.Process(limited, once{redis.NewIntCmd(limited, verb, m.channel, m.body)}) // it only queues
+			size += m.size()
+			_ = p.Process(limited, noRetry{redis.NewIntCmd(limited, verb, m.channel, m.body)}) // it only queues
 		}
 		return nil
 	})
-	c.held.Add(-size)
+	c.queuedBytes.Add(-size)
 	failed := uint64(0)
 	for _, cmd := range done {
 		if cmd.Err() != nil {
@@ -129,27 +143,28 @@ func (c *Cluster) flush(ctx context.Context, batch []outgoing) bool {
 	c.dropped.Add(failed)
 	c.published.Add(uint64(len(batch)) - failed)
 	if err != nil && failed > 0 && ctx.Err() == nil {
-		c.o.Logger.WithError(err).WithField("messages", failed).Warn("redis did not take messages for the other servers")
+		c.options.Logger.Warn("redis did not take messages for the other servers", "messages", failed, "error", err)
 	}
 	return failed == 0
 }
 
-// servers returns how many servers of a namespace there are, this one included.
-func (c *Cluster) servers(ctx context.Context, channel string) (int, error) {
+// countServers returns how many servers are subscribed to the channel of a
+// namespace, this one included.
+func (c *Cluster) countServers(ctx context.Context, channel string) (int, error) {
 	count := func(ctx context.Context, on redis.Cmdable) (int64, error) {
-		if c.o.Sharded {
+		if c.options.Sharded {
 			n, err := on.PubSubShardNumSub(ctx, channel).Result()
 			return n[channel], err
 		}
 		n, err := on.PubSubNumSub(ctx, channel).Result()
 		return n[channel], err
 	}
-	all, clustered := c.o.Client.(*redis.ClusterClient)
+	all, clustered := c.options.Client.(*redis.ClusterClient)
 	if !clustered {
-		n, err := count(ctx, c.o.Client)
+		n, err := count(ctx, c.options.Client)
 		return int(n), err
 	}
-	if c.o.Sharded {
+	if c.options.Sharded {
 		node, err := all.MasterForKey(ctx, channel)
 		if err != nil {
 			return 0, err

@@ -6,7 +6,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/devops-insights/devops-insights/socket/internal/notepack"
 	"github.com/devops-insights/devops-insights/socket/socketio"
+	"github.com/devops-insights/devops-insights/store/jsjson"
 )
 
 // The message types of the sharded mode.
@@ -18,7 +20,7 @@ const (
 	shardedFetch
 	shardedFetched
 	shardedServerEmit
-	shardedServerAnswer
+	shardedServerResponse
 	shardedClientCount
 	shardedAcknowledgement
 )
@@ -48,11 +50,12 @@ func newSharded(prefix, namespace, uid string, subscribed Subscriptions) *sharde
 	return &sharded{namespace: namespace, uid: uid, channel: prefix + "#" + namespace + "#", subscribed: subscribed}
 }
 
-func (l *sharded) subscriptions() []subscription {
-	return []subscription{{name: l.channel}, {name: l.channel + l.uid + "#"}}
+func (l *sharded) channels() channels {
+	return channels{
+		count:         l.channel,
+		subscriptions: []subscription{{name: l.channel}, {name: l.channel + l.uid + "#"}},
+	}
 }
-
-func (l *sharded) servers() subscription { return subscription{name: l.channel} }
 
 // room returns the subscription of a room, and whether it has one.
 func (l *sharded) room(name string) (subscription, bool) {
@@ -71,7 +74,7 @@ type shardedData struct {
 	Packet  json.RawMessage `json:"packet,omitempty"`
 	Options *options        `json:"opts,omitempty"`
 	Rooms   []roomName      `json:"rooms,omitempty"`
-	Close   *truth          `json:"close,omitempty"`
+	Close   *jsBool         `json:"close,omitempty"`
 	ID      string          `json:"requestId,omitempty"`
 	Sockets *[]socketInfo   `json:"sockets,omitempty"`
 	Clients *int            `json:"clientCount,omitempty"`
@@ -80,24 +83,24 @@ type shardedData struct {
 // encode writes JSON, or MessagePack where there are binary parts.
 func (l *sharded) encode(m shardedMessage, attachments [][]byte) ([]byte, error) {
 	m.UID, m.Namespace = l.uid, l.namespace
-	text, err := marshal(m)
+	text, err := jsjson.Marshal(m)
 	if err != nil || len(attachments) == 0 {
 		return text, err
 	}
-	return appendJSON(nil, text, attachments)
+	return notepack.AppendJSON(nil, text, attachments, maxDepth)
 }
 
-func (l *sharded) request(c socketio.Command, id string, wait time.Duration) (string, []byte, error) {
-	o := optionsOf(c.Target, wait)
-	m := shardedMessage{Data: shardedData{Options: &o, ID: id, Rooms: names(c.Rooms)}}
+func (l *sharded) encodeRequest(c socketio.Command, id string, timeout time.Duration) (string, []byte, error) {
+	o := encodeTarget(c.Target, timeout)
+	m := shardedMessage{Data: shardedData{Options: &o, ID: id, Rooms: toRoomNames(c.Rooms)}}
 	channel := l.channel
 	var attachments [][]byte
 	switch c.Kind {
 	case socketio.CommandBroadcast, socketio.CommandBroadcastAck:
 		m.Type = shardedBroadcast
-		p := packetOf(c.Packet)
+		p := encodePacket(c.Packet)
 		p.Namespace = nil // the message names it
-		text, err := marshal(p)
+		text, err := jsjson.Marshal(p)
 		if err != nil {
 			return "", nil, err
 		}
@@ -112,7 +115,7 @@ func (l *sharded) request(c socketio.Command, id string, wait time.Duration) (st
 	case socketio.CommandLeave:
 		m.Type = shardedLeave
 	case socketio.CommandDisconnect:
-		m.Type, m.Data.Close = shardedDisconnect, (*truth)(&c.Close)
+		m.Type, m.Data.Close = shardedDisconnect, (*jsBool)(&c.Close)
 	case socketio.CommandFetch:
 		m.Type = shardedFetch
 	case socketio.CommandServerEmit:
@@ -125,16 +128,16 @@ func (l *sharded) request(c socketio.Command, id string, wait time.Duration) (st
 	return channel, b, err
 }
 
-func (l *sharded) answer(to message, a socketio.Answer) (string, []byte, error) {
+func (l *sharded) encodeResponse(to message, a socketio.Answer) (string, []byte, error) {
 	m := shardedMessage{Data: shardedData{ID: to.request}}
 	var attachments [][]byte
 	switch {
 	case to.command.Kind == socketio.CommandFetch:
-		m.Type, m.Data.Sockets = shardedFetched, infosOf(a.Sockets)
+		m.Type, m.Data.Sockets = shardedFetched, encodeSockets(a.Sockets)
 	case a.Args != nil:
 		m.Type = shardedAcknowledgement
 		if to.command.Kind == socketio.CommandServerEmit {
-			m.Type = shardedServerAnswer
+			m.Type = shardedServerResponse
 		}
 		m.Data.Packet, attachments = a.Args.Raw(0), a.Args.Attachments()
 	default:
@@ -144,9 +147,9 @@ func (l *sharded) answer(to message, a socketio.Answer) (string, []byte, error) 
 	return l.channel + to.from + "#", b, err
 }
 
-func (l *sharded) read(_ string, body []byte) (message, error) {
+func (l *sharded) decode(_ string, body []byte) (message, error) {
 	var in shardedMessage
-	attachments, err := open(body, &in)
+	attachments, err := decodeBody(body, &in)
 	if err != nil {
 		return message{}, fmt.Errorf("a message cannot be read: %w", err)
 	}
@@ -156,28 +159,28 @@ func (l *sharded) read(_ string, body []byte) (message, error) {
 	}
 	m := message{from: in.UID, request: in.Data.ID}
 	switch in.Type {
-	case shardedFetched, shardedServerAnswer, shardedClientCount, shardedAcknowledgement:
-		m.answer, err = in.answer(attachments)
+	case shardedFetched, shardedServerResponse, shardedClientCount, shardedAcknowledgement:
+		m.answer, err = in.response(attachments)
 		return m, err
 	}
 	m.command, err = l.command(in, attachments)
 	return m, err
 }
 
-func (in shardedMessage) answer(attachments [][]byte) (*socketio.Answer, error) {
+func (in shardedMessage) response(attachments [][]byte) (*socketio.Answer, error) {
 	switch {
 	case in.Type == shardedFetched && in.Data.Sockets != nil:
-		return &socketio.Answer{Sockets: socketsOf(*in.Data.Sockets)}, nil
+		return &socketio.Answer{Sockets: decodeSockets(*in.Data.Sockets)}, nil
 	case in.Type == shardedClientCount && in.Data.Clients != nil:
 		return &socketio.Answer{Clients: max(0, *in.Data.Clients)}, nil
-	case in.Type == shardedServerAnswer || in.Type == shardedAcknowledgement:
-		return one(in.Data.Packet, attachments)
+	case in.Type == shardedServerResponse || in.Type == shardedAcknowledgement:
+		return singleAck(in.Data.Packet, attachments)
 	}
 	return nil, fmt.Errorf("an answer of type %d is empty", in.Type)
 }
 
 func (l *sharded) command(in shardedMessage, attachments [][]byte) (*socketio.Command, error) {
-	c := &socketio.Command{Rooms: texts(in.Data.Rooms), Close: in.Data.Close != nil && bool(*in.Data.Close)}
+	c := &socketio.Command{Rooms: toStrings(in.Data.Rooms), Close: in.Data.Close != nil && bool(*in.Data.Close)}
 	if in.Data.Options != nil {
 		c.Target = in.Data.Options.target()
 	}
@@ -190,7 +193,7 @@ func (l *sharded) command(in shardedMessage, attachments [][]byte) (*socketio.Co
 		var p packet
 		if err = json.Unmarshal(in.Data.Packet, &p); err == nil {
 			p.Namespace = &l.namespace
-			c.Packet, err = p.received(l.namespace, attachments)
+			c.Packet, err = p.decode(l.namespace, attachments)
 		}
 	case shardedJoin:
 		c.Kind = socketio.CommandJoin

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +26,7 @@ type vector struct {
 }
 
 func vectors(file string) []vector {
-	b, err := os.ReadFile("../../../shared/redis-vectors/" + file)
+	b, err := os.ReadFile(filepath.Join("testdata", file))
 	Expect(err).NotTo(HaveOccurred())
 	var all []vector
 	Expect(json.Unmarshal(b, &all)).To(Succeed())
@@ -59,26 +60,26 @@ var _ = Describe("the recordings of Node's adapter", func() {
 				namespace, uid = "/chat", string(body[2:8])
 			}
 			sender, receiver := between(v, namespace, uid, meta.UIDB, specific)
-			m, err := receiver.read(v.Channel, body)
+			m, err := receiver.decode(v.Channel, body)
 			if strings.Contains(string(body), `"rooms":`) && strings.HasPrefix(v.Step, "A adapter.allRooms") {
 				var rooms struct {
 					ID    string `json:"requestId"`
 					Rooms []string
 				}
 				Expect(json.Unmarshal(body, &rooms)).To(Succeed())
-				_, again, err := sender.list(requests[rooms.ID], "rooms", rooms.Rooms)
+				_, again, err := sender.encodeLegacyResponse(requests[rooms.ID], "rooms", rooms.Rooms)
 				Expect(err).NotTo(HaveOccurred())
 				Expect(again).To(MatchJSON(body))
 				continue
 			}
 			Expect(err).NotTo(HaveOccurred(), v.Step)
-			if m.plain != "" {
-				Expect(m.plain).To(Equal("rooms"))
+			if m.legacy != legacyNone {
+				Expect(m.legacy).To(Equal(legacyRooms))
 				requests[m.request] = m
 				continue
 			}
 			if m.answer != nil {
-				channel, again, err := sender.answer(requests[m.request], *m.answer)
+				channel, again, err := sender.encodeResponse(requests[m.request], *m.answer)
 				Expect(err).NotTo(HaveOccurred())
 				if m.answer.Sockets != nil {
 					Expect(again).To(MatchJSON(body), v.Step)
@@ -94,7 +95,7 @@ var _ = Describe("the recordings of Node's adapter", func() {
 			if m.command.Kind == socketio.CommandBroadcastAck {
 				wait = 500 * time.Millisecond
 			}
-			channel, again, err := sender.request(*m.command, m.request, wait)
+			channel, again, err := sender.encodeRequest(*m.command, m.request, wait)
 			Expect(err).NotTo(HaveOccurred())
 			Expect(channel).To(Equal(v.Channel), v.Step)
 			switch {
@@ -117,36 +118,8 @@ var _ = Describe("the recordings of Node's adapter", func() {
 	)
 })
 
-var _ = Describe("MessagePack", func() {
-	DescribeTable("carries every JSON value there and back", func(text string) {
-		b, err := appendJSON(nil, []byte(text), nil)
-		Expect(err).NotTo(HaveOccurred())
-		u := unpacker{rest: b}
-		again, err := u.value(nil, 0)
-		Expect(err).NotTo(HaveOccurred())
-		Expect(string(again)).To(Equal(text))
-		Expect(u.rest).To(BeEmpty())
-	},
-		Entry("key order", `{"z":1,"a":{"2":[],"1":{}}}`),
-		Entry("numbers at the edges", `[0,127,128,255,256,65535,65536,4294967295,4294967296,9007199254740991,-1,-32,-33,-128,-129,-32768,-32769,-2147483648,-2147483649,0.1,-0.5,1e+21,5e-324]`),
-		Entry("text", `["","ä€😀","\"\\\n","<&>","`+strings.Repeat("x", 300)+`"]`),
-		Entry("long lists", "["+strings.Repeat("true,", 70_000)+"null]"),
-		Entry("an object that looks like a placeholder", `{"_placeholder":true,"num":0}`),
-	)
-
-	It("puts binary parts where their placeholders stand", func() {
-		b, err := appendJSON(nil, []byte(`["x",{"in":{"_placeholder":true,"num":1}},{"_placeholder":true,"num":0}]`), [][]byte{{9}, {}})
-		Expect(err).NotTo(HaveOccurred())
-		u := unpacker{rest: b}
-		text, err := u.value(nil, 0)
-		Expect(err).NotTo(HaveOccurred())
-		Expect(string(text)).To(Equal(`["x",{"in":{"_placeholder":true,"num":0}},{"_placeholder":true,"num":1}]`))
-		Expect(u.attachments).To(Equal([][]byte{{}, {9}}))
-	})
-})
-
 var _ = DescribeTable("what other senders write is read as Node reads it", func(bytes, data string, attachments ...[]byte) {
-	m, err := newClassic("socket.io", "/", "abcdef", false).read("socket.io#/#", []byte(bytes))
+	m, err := newClassic("socket.io", "/", "abcdef", false).decode("socket.io#/#", []byte(bytes))
 	Expect(err).NotTo(HaveOccurred())
 	Expect(string(m.command.Packet.Data)).To(Equal(data))
 	Expect(m.command.Packet.Attachments).To(HaveExactElements(attachments))
@@ -166,17 +139,17 @@ func FuzzRead(f *testing.F) {
 	l := newClassic("socket.io", "/", "abcdef", false)
 	shards := newSharded("socket.io", "/", "abcdef", Dynamic)
 	f.Fuzz(func(_ *testing.T, b []byte) {
-		for _, channel := range []string{l.channel, l.requests, l.responses} {
-			m, err := l.read(channel, b)
+		for _, channel := range []string{l.broadcasts, l.requests, l.responses} {
+			m, err := l.decode(channel, b)
 			if err != nil {
 				continue
 			}
-			if m.command != nil && m.plain == "" {
-				_, _, _ = l.request(*m.command, m.request, 0)
+			if m.command != nil && m.legacy == legacyNone {
+				_, _, _ = l.encodeRequest(*m.command, m.request, 0)
 			}
 		}
-		if m, err := shards.read(shards.channel, b); err == nil && m.command != nil {
-			_, _, _ = shards.request(*m.command, m.request, 0)
+		if m, err := shards.decode(shards.channel, b); err == nil && m.command != nil {
+			_, _, _ = shards.encodeRequest(*m.command, m.request, 0)
 		}
 	})
 }

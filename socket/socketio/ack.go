@@ -20,7 +20,7 @@ type collector struct {
 	answers  []Args
 }
 
-func (c *collector) take(a Answer) {
+func (c *collector) add(a Answer) {
 	c.mu.Lock()
 	c.expected += max(0, a.Clients)
 	c.gone += max(0, -a.Clients)

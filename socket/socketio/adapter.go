@@ -14,11 +14,19 @@ type Target struct {
 	Local bool
 	// Volatile lets clients miss it that cannot take it at this moment.
 	Volatile bool
-	// Plain keeps the packet uncompressed.
-	Plain bool
-	// Key marks a broadcast of which only the newest matters to a client that
+	// NoCompress keeps the packet uncompressed.
+	NoCompress bool
+	// CoalesceKey marks a broadcast of which only the newest matters to a client that
 	// does not keep up; see engineio.Message.
-	Key string
+	CoalesceKey string
+	// Written is called once for a broadcast, when every client of this process
+	// that it is for has been written to, has skipped it or has gone. It is for
+	// this process alone, and must be short and call nothing of this package. Nil:
+	// nobody waits for that.
+	Written func()
+	// Skipped is called for each client of this process that skips a broadcast for a
+	// newer one with the same CoalesceKey. It is as Written in all else.
+	Skipped func()
 }
 
 // CommandKind says what a Command is about.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/devops-insights/devops-insights/store/jsjson"
 )
 
 // Args are the arguments of an event or acknowledgement, still in JSON, with
@@ -18,7 +20,7 @@ type Args struct {
 // Args returns the arguments in Data, the event's name first.
 func (p *Packet) Args() (Args, error) {
 	if p.checked {
-		return Args{raw: elements(p.Data), attachments: p.Attachments, checked: true}, nil
+		return Args{raw: splitArray(p.Data), attachments: p.Attachments, checked: true}, nil
 	}
 	var raw []json.RawMessage
 	if err := json.Unmarshal(p.Data, &raw); err != nil {
@@ -44,7 +46,7 @@ func (a Args) Raw(i int) json.RawMessage {
 func (a Args) Members(i int) map[string]json.RawMessage {
 	raw := a.Raw(i)
 	if a.checked {
-		if all, plain := members(raw); plain {
+		if all, plain := splitObject(raw); plain {
 			return all
 		}
 	}
@@ -78,12 +80,12 @@ func (a Args) Value(i int) (any, error) {
 	if err := d.Decode(&v); err != nil {
 		return nil, err
 	}
-	return a.restore(v)
+	return a.reconstruct(v)
 }
 
 var errPlaceholder = errors.New("a placeholder names a binary part that did not come")
 
-func (a Args) restore(v any) (any, error) {
+func (a Args) reconstruct(v any) (any, error) {
 	var err error
 	switch t := v.(type) {
 	case map[string]any:
@@ -96,13 +98,13 @@ func (a Args) restore(v any) (any, error) {
 			return a.attachments[n], nil
 		}
 		for k, e := range t {
-			if t[k], err = a.restore(e); err != nil {
+			if t[k], err = a.reconstruct(e); err != nil {
 				return nil, err
 			}
 		}
 	case []any:
 		for i, e := range t {
-			if t[i], err = a.restore(e); err != nil {
+			if t[i], err = a.reconstruct(e); err != nil {
 				return nil, err
 			}
 		}
@@ -120,7 +122,7 @@ func NewArgs(values ...any) (Args, error) {
 			a.raw = append(a.raw, raw)
 			continue
 		}
-		one, err := encodeJSON(extract(v, &a.attachments))
+		one, err := jsjson.Marshal(deconstruct(v, &a.attachments))
 		if err != nil {
 			return Args{}, fmt.Errorf("argument %d cannot be sent: %w", i, err)
 		}
@@ -129,8 +131,8 @@ func NewArgs(values ...any) (Args, error) {
 	return a, nil
 }
 
-// from returns the arguments behind the first n.
-func (a Args) from(n int) Args {
+// after returns the arguments behind the first n.
+func (a Args) after(n int) Args {
 	a.raw = a.raw[min(n, len(a.raw)):]
 	return a
 }
@@ -161,7 +163,7 @@ func (a Args) appendTo(b []byte) []byte {
 // Attachments returns the binary parts that the placeholders stand for.
 func (a Args) Attachments() [][]byte { return a.attachments }
 
-func extract(v any, into *[][]byte) any {
+func deconstruct(v any, into *[][]byte) any {
 	switch t := v.(type) {
 	case []byte:
 		*into = append(*into, t)
@@ -172,40 +174,29 @@ func extract(v any, into *[][]byte) any {
 	case [][]byte:
 		out := make([]any, len(t))
 		for i, e := range t {
-			out[i] = extract(e, into)
+			out[i] = deconstruct(e, into)
 		}
 		return out
 	case []any:
 		out := make([]any, len(t))
 		for i, e := range t {
-			out[i] = extract(e, into)
+			out[i] = deconstruct(e, into)
 		}
 		return out
 	case map[string]any:
 		out := make(map[string]any, len(t))
 		for k, e := range t {
-			out[k] = extract(e, into)
+			out[k] = deconstruct(e, into)
 		}
 		return out
 	}
 	return v
 }
 
-// encodeJSON leaves <, > and & as they are, as JavaScript does.
-func encodeJSON(v any) ([]byte, error) {
-	var buf bytes.Buffer
-	e := json.NewEncoder(&buf)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte{'\n'}), nil
-}
-
 // eventPacket makes the packet of an event.
 func eventPacket(namespace, event string, values []any) (*Packet, error) {
 	if reserved(event) {
-		return nil, fmt.Errorf("the event name %q is reserved", event)
+		return nil, fmt.Errorf("%w: %q", ErrReservedEvent, event)
 	}
 	args, err := NewArgs(append([]any{event}, values...)...)
 	if err != nil {

@@ -127,7 +127,7 @@ func BenchmarkBroadcast(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := n.To("room").Newest("room").Emit("metrics-update", payload); err != nil {
+				if err := n.To("room").Coalesce("room").Emit("metrics-update", payload); err != nil {
 					b.Fatal(err)
 				}
 				for range receivers {
@@ -169,8 +169,8 @@ func BenchmarkRooms(b *testing.B) {
 	fill := func() (*rooms, []*Socket) {
 		r, all := newRooms(), make([]*Socket, sockets)
 		for i := range all {
-			all[i] = &Socket{id: engineio.NewID()}
-			r.enter(all[i], func() {})
+			all[i] = &Socket{id: engineio.NewID(), client: &client{}}
+			r.add(all[i], func() {})
 			r.join(all[i], names, 100)
 		}
 		return r, all
@@ -188,9 +188,9 @@ func BenchmarkRooms(b *testing.B) {
 		b.ReportAllocs()
 		for i := 0; b.Loop(); i++ {
 			s := all[i%sockets]
-			r.exit(s)
+			r.remove(s)
 			s.rooms = nil
-			r.enter(s, func() {})
+			r.add(s, func() {})
 			r.join(s, names, 100)
 		}
 	})

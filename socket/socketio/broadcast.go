@@ -40,14 +40,29 @@ func (b Broadcast) Volatile() Broadcast {
 // Compress says whether transports that compress may do so; they may unless
 // it is called with false.
 func (b Broadcast) Compress(allowed bool) Broadcast {
-	b.target.Plain = !allowed
+	b.target.NoCompress = !allowed
 	return b
 }
 
-// Newest marks it as a value of which only the newest with this key matters:
+// Coalesce marks it as a value of which only the newest with this key matters:
 // a client that does not keep up skips values instead of being disconnected.
-func (b Broadcast) Newest(key string) Broadcast {
-	b.target.Key = key
+func (b Broadcast) Coalesce(key string) Broadcast {
+	b.target.CoalesceKey = key
+	return b
+}
+
+// OnWritten has f called once, when every client of this process that the event is
+// for has been written to, has skipped it for a newer one or has gone. It may be
+// called within Emit. f must be short and call nothing of this package.
+func (b Broadcast) OnWritten(f func()) Broadcast {
+	b.target.Written = f
+	return b
+}
+
+// OnSkipped has f called for each client of this process that skips the event for a
+// newer one; see Coalesce. f must be short and call nothing of this package.
+func (b Broadcast) OnSkipped(f func()) Broadcast {
+	b.target.Skipped = f
 	return b
 }
 
@@ -76,28 +91,40 @@ func (b Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) (
 	var remote chan error
 	if n.adapter != nil && !b.target.Local {
 		remote = make(chan error, 1)
-		n.server.work.Go(func() { remote <- n.adapter.Ask(ctx, c, all.take) })
+		n.server.work.Go(func() {
+			err := errAdapter // stays in case of a panic
+			n.server.call("the adapter of the namespace", n.name, func() { err = n.adapter.Ask(ctx, c, all.add) })
+			remote <- err
+		})
 	}
-	n.broadcastAck(p, b.target, all.take)
+	n.broadcastAck(p, b.target, all.add)
 	return all.wait(ctx, remote)
 }
 
 // FetchSockets returns the sockets that match, of all servers; with an error,
 // those of the servers that answered.
 func (b Broadcast) FetchSockets(ctx context.Context) ([]RemoteSocket, error) {
-	c := Command{Kind: CommandFetch, Target: b.target}
 	var found []RemoteSocket
-	take := func(a Answer) {
-		for _, info := range a.Sockets {
-			found = append(found, RemoteSocket{SocketInfo: info, namespace: b.namespace})
-		}
-	}
-	b.namespace.apply(c, take)
+	b.namespace.apply(Command{Kind: CommandFetch, Target: b.target}, func(a Answer) { found = b.collect(found, a) })
+	others, err := b.FetchRemote(ctx)
+	return append(found, others...), err
+}
+
+// FetchRemote is FetchSockets without the sockets of this server.
+func (b Broadcast) FetchRemote(ctx context.Context) ([]RemoteSocket, error) {
 	if b.namespace.adapter == nil || b.target.Local {
-		return found, nil
+		return nil, nil
 	}
-	err := b.namespace.adapter.Ask(ctx, c, take)
+	var found []RemoteSocket
+	err := b.namespace.adapter.Ask(ctx, Command{Kind: CommandFetch, Target: b.target}, func(a Answer) { found = b.collect(found, a) })
 	return found, err
+}
+
+func (b Broadcast) collect(found []RemoteSocket, a Answer) []RemoteSocket {
+	for _, info := range a.Sockets {
+		found = append(found, RemoteSocket{SocketInfo: info, namespace: b.namespace})
+	}
+	return found
 }
 
 // SocketsJoin makes the sockets that match join rooms, on all servers.

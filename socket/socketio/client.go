@@ -15,119 +15,198 @@ import (
 )
 
 // client is one connection: it decodes packets and hands them to the sockets
-// of their namespaces. decoding, held and events are touched only by the
+// of their namespaces. decoding, attached and events are touched only by the
 // session's deliveries, which come one at a time.
 type client struct {
 	server  *Server
 	session *engineio.Session
 	inbox   inbox
 
+	parser   parser  // set before anything is sent
 	decoding *Packet // a binary packet whose attachments are still to come
-	held     int     // bytes of them so far
+	attached int     // bytes of them so far
 	events   *rate.Limiter
 
 	mu      sync.Mutex
 	closed  bool
 	reason  Reason // why the server closes it, where it says so
 	sockets map[string]*Socket
+	former  Member // the socket that left last
 	timer   *time.Timer
 }
 
 func newClient(srv *Server, session *engineio.Session) *client {
 	c := &client{server: srv, session: session, sockets: make(map[string]*Socket, 1)}
+	session.SetOwner(c)
 	if srv.opts.MaxEventRate > 0 {
-		c.events = rate.NewLimiter(rate.Limit(srv.opts.MaxEventRate), max(1, int(5*srv.opts.MaxEventRate)))
+		c.events = session.NewLimiter(srv.opts.MaxEventRate, max(1, int(5*srv.opts.MaxEventRate)))
 	}
 	// A connection that joins no namespace is of no use to anyone.
-	c.timer = time.AfterFunc(srv.opts.ConnectTimeout, func() { c.closeFor(ReasonForcedServer) })
-	session.OnMessage(func(data []byte, binary bool) {
-		if err := c.receive(data, binary); err != nil {
-			c.refuse(err)
-		}
-	})
+	c.timer = time.AfterFunc(srv.opts.ConnectTimeout, func() { c.closeFor(ReasonForcedServer, CodeNoNamespace) })
+	session.OnMessage(c.message)
 	session.OnPause(func(mayWait bool) {
 		switch {
 		case !c.inbox.claim():
 		case mayWait:
-			c.inbox.run()
+			c.work()
 		default:
-			srv.spawn(c.inbox.run)
+			c.startWork()
 		}
 	})
-	session.OnClose(func(r engineio.Reason) { srv.spawn(func() { c.end(Reason(r)) }) })
+	session.OnClose(func(r engineio.Reason) {
+		srv.spawn(func() {
+			defer srv.recoverPanic("the end of the session", loggedID(session.ID()))
+			c.end(Reason(r))
+		})
+	})
 	if session.Protocol() == 3 {
 		// Clients of that time are in the default namespace without asking.
-		session.OnOpen(func() { c.do(func() { c.connect(&Packet{Type: PacketConnect, Namespace: "/"}) }) })
+		session.OnOpen(func() { c.enqueue(func() { c.connect(&Packet{Type: PacketConnect, Namespace: "/"}) }) })
 	}
 	return c
 }
 
-// do runs f after what the client's packets asked for before.
-func (c *client) do(f func()) {
-	if c.inbox.put(f, nil) || c.inbox.claim() {
-		c.server.spawn(c.inbox.run)
+// message takes one message. Where it leads to a panic, what follows it cannot
+// be understood either: the connection ends.
+func (c *client) message(data []byte, binary bool) {
+	taken := false
+	defer func() {
+		if !taken {
+			c.session.CloseFor(CodeFault)
+		}
+	}()
+	defer c.server.recoverPanic("what a message of the session led to", loggedID(c.session.ID()))
+	if err := c.receive(data, binary); err != nil {
+		c.refuse(err)
+	}
+	taken = true
+}
+
+// enqueue runs f after what the client's packets asked for before.
+func (c *client) enqueue(f func()) {
+	c.inbox.put(task{f: f}, c.server.opts.MaxInbox, nil, c.startWork)
+	if c.inbox.claim() {
+		c.startWork()
+	}
+}
+
+// owe notes that the client owes n more acknowledgements.
+func (c *client) owe(n int) {
+	if n != 0 {
+		c.inbox.owe(n, c.server.opts.MaxInbox)
+	}
+}
+
+// work does what waits in the inbox.
+func (c *client) work() { c.inbox.run(c.server.opts.MaxInbox, c.perform) }
+
+// startWork lets a goroutine do it.
+func (c *client) startWork() { c.server.spawn(c.work) }
+
+func (c *client) perform(t task) {
+	defer c.server.recoverPanic("what a packet of the session led to", loggedID(c.session.ID()))
+	if t.packet == nil {
+		t.f()
+		return
+	}
+	defer c.session.HoldInbound(-t.size)
+	if err := c.handle(t.packet); err != nil {
+		c.refuse(err)
 	}
 }
 
 // refuse closes the connection for a packet that the protocol or a limit
 // forbids.
 func (c *client) refuse(err error) {
-	if limited := (limitError{}); errors.As(err, &limited) {
-		c.server.engine.Limited(limited.limit)
+	if limit := limitOf(err); limit != "" {
+		c.server.engine.CountLimit(limit)
 	}
-	c.server.opts.Logf("session %s closed: %v", c.session.ID(), err)
-	if errors.Is(err, errState) {
-		c.closeFor(ReasonForcedServer)
+	c.server.opts.Logger.Debug("a connection is closed for what the client sent", "session", loggedID(c.session.ID()), "error", err)
+	if listeners := c.server.errorListeners(); len(listeners) > 0 {
+		e := &ConnectionError{Request: c.session.Request(), Session: c.session, Code: -1, Err: err}
+		c.server.connectionError(e, listeners)
+	}
+	if errors.Is(err, ErrUnexpected) {
+		c.closeFor(ReasonForcedServer, CodeUnexpected)
 		return
 	}
-	c.session.Close()
+	c.session.CloseFor(codeOf(err))
 }
 
-func (c *client) closeFor(reason Reason) {
+func (c *client) closeFor(reason Reason, code engineio.Code) {
 	c.mu.Lock()
 	c.reason = reason
 	c.mu.Unlock()
-	c.session.Close()
+	c.session.CloseFor(code)
 }
 
-// errState is a packet that does not fit what the client is connected to.
-var errState = errors.New("a packet for a namespace that the client is not connected to, or a second CONNECT")
-
 func (c *client) receive(data []byte, binary bool) error {
+	if c.parser == parserUnknown {
+		c.parser = parserDefault
+		if binary && c.session.Protocol() != 3 {
+			c.parser = parserMsgpack
+		}
+	}
+	if c.parser == parserMsgpack {
+		return c.receiveMsgpack(data, binary)
+	}
 	if binary {
 		return c.attach(data)
 	}
 	if c.decoding != nil {
-		return errors.New("a text packet while attachments of another were due")
+		return fmt.Errorf("%w: a text packet while attachments of another were due", ErrMalformed)
 	}
-	if c.events != nil && !c.events.Allow() {
-		return limitError{LimitEvents, fmt.Errorf("more than %g packets a second (MaxEventRate)", c.server.opts.MaxEventRate)}
+	if err := c.allowPacket(); err != nil {
+		return err
 	}
-	if most := c.server.opts.MaxNesting; nested(data, most) {
-		return limitError{LimitNesting, fmt.Errorf("arrays and objects nested deeper than %d (MaxNesting)", most)}
+	if most := c.server.opts.MaxNesting; nestedDeeper(data, most) {
+		return fmt.Errorf("%w: at most %d (Options.MaxNesting)", ErrTooDeep, most)
 	}
 	p, err := DecodePacket(data)
 	if err != nil {
 		return err
 	}
 	if most := c.server.opts.MaxAttachments; p.expected > most {
-		return limitError{LimitBinary, fmt.Errorf("a packet with %d attachments: %d are allowed (MaxAttachments)", p.expected, most)}
+		return fmt.Errorf("%w: %d attachments of at most %d (Options.MaxAttachments)", ErrTooMuchBinary, p.expected, most)
 	}
 	if p.expected > 0 {
-		c.decoding, c.held = p, len(p.Data)
+		c.decoding, c.attached = p, len(p.Data)
 		return nil
 	}
 	return c.dispatch(p)
 }
 
+func (c *client) receiveMsgpack(data []byte, binary bool) error {
+	if !binary {
+		return fmt.Errorf("%w: a text message of a client that speaks MessagePack", ErrMalformed)
+	}
+	if err := c.allowPacket(); err != nil {
+		return err
+	}
+	p, err := decodeMsgpack(data, &c.server.opts)
+	if err != nil {
+		return err
+	}
+	return c.dispatch(p)
+}
+
+// allowPacket bounds the rate of packets.
+func (c *client) allowPacket() error {
+	if c.events != nil && !c.events.Allow() {
+		c.session.NoteExcess()
+		return fmt.Errorf("%w: at most %g (Options.MaxEventRate)", ErrTooFast, c.server.opts.MaxEventRate)
+	}
+	return nil
+}
+
 func (c *client) attach(data []byte) error {
 	p := c.decoding
 	if p == nil {
-		return errors.New("a binary message that no packet announced")
+		return fmt.Errorf("%w: a binary message that no packet announced", ErrMalformed)
 	}
-	c.held += len(data)
-	if most := c.server.opts.MaxBinary; c.held > most {
-		return limitError{LimitBinary, fmt.Errorf("attachments of more than %d bytes together (MaxBinary)", most)}
+	c.attached += len(data)
+	if most := c.server.opts.MaxBinary; c.attached > most {
+		return fmt.Errorf("%w: attachments of more than %d bytes together (Options.MaxBinary)", ErrTooMuchBinary, most)
 	}
 	p.Attachments = append(p.Attachments, data)
 	if len(p.Attachments) < p.expected {
@@ -149,15 +228,31 @@ func (c *client) dispatch(p *Packet) error {
 			return nil
 		}
 	}
-	start := c.inbox.put(func() {
-		if err := c.handle(p); err != nil {
-			c.refuse(err)
-		}
-	}, c.session.Done())
-	if start {
-		c.server.spawn(c.inbox.run)
-	}
+	c.noteLeaving(p)
+	size := packetCost + len(p.Data) + p.binarySize()
+	c.session.HoldInbound(size)
+	c.inbox.put(task{packet: p, size: size}, c.server.opts.MaxInbox, c.session.Done(), c.startWork)
 	return nil
+}
+
+// noteLeaving notes whether the client has left all its namespaces, as clients do
+// before they close the connection, which may come before the packet's turn.
+func (c *client) noteLeaving(p *Packet) {
+	switch p.Type {
+	case PacketConnect:
+		c.session.SetLeaving(false)
+	case PacketDisconnect:
+		c.mu.Lock()
+		left := 0
+		for name, s := range c.sockets {
+			s.leaving = s.leaving || name == p.Namespace
+			if !s.leaving {
+				left++
+			}
+		}
+		c.mu.Unlock()
+		c.session.SetLeaving(left == 0)
+	}
 }
 
 func (c *client) socket(namespace string) *Socket {
@@ -166,21 +261,20 @@ func (c *client) socket(namespace string) *Socket {
 	return c.sockets[namespace]
 }
 
+// handle takes one packet in its turn. What the client sent before its end is
+// still handled: its sockets are known until then.
 func (c *client) handle(p *Packet) error {
-	select {
-	case <-c.session.Done():
-		return nil
-	default:
-	}
 	s := c.socket(p.Namespace)
 	switch {
+	case (s == nil || p.Type == PacketConnect) && c.ended():
+		return nil // there is nobody to connect
 	case p.Type == PacketConnect && s == nil:
 		return c.connect(p)
 	case p.Type == PacketConnect || p.Type == PacketConnectError || s == nil:
-		return errState
+		return ErrUnexpected
 	case p.Type == PacketDisconnect:
 		c.remove(s)
-		s.leave(ReasonClientNamespace)
+		s.end(ReasonClientNamespace)
 		return nil
 	case p.Type == PacketAck || p.Type == PacketBinaryAck:
 		return nil // of a namespace that was connected a moment later
@@ -188,11 +282,23 @@ func (c *client) handle(p *Packet) error {
 	return s.event(p)
 }
 
+func (c *client) ended() bool {
+	select {
+	case <-c.session.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// remove takes a socket off the connection.
 func (c *client) remove(s *Socket) {
+	former := s.membership()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.sockets[s.namespace.name] == s {
 		delete(c.sockets, s.namespace.name)
+		c.former = former
 	}
 }
 
@@ -210,11 +316,10 @@ func (c *client) end(reason Reason) {
 	if c.reason != "" {
 		reason = c.reason
 	}
-	left := c.sockets
-	c.sockets = nil
+	left := slices.Collect(maps.Values(c.sockets))
 	c.mu.Unlock()
 	for _, s := range left {
-		s.leave(reason)
+		c.server.call("the end of a socket in the namespace", s.namespace.name, func() { s.end(reason) })
 	}
 }
 

@@ -19,16 +19,16 @@ func (c *client) connect(p *Packet) error {
 		name, auth = splitQuery(name)
 	}
 	if c.socket(name) != nil {
-		return errState
+		return ErrUnexpected
 	}
 	if most := c.server.opts.MaxNamespaces; len(c.all()) >= most {
-		return limitError{LimitNamespaces, fmt.Errorf("connected to %d namespaces (MaxNamespaces)", most)}
+		return fmt.Errorf("%w: at most %d (Options.MaxNamespaces)", ErrTooManyNamespaces, most)
 	}
-	n := c.server.enter(name, auth)
-	if n == nil {
-		return c.answer(refusal(name, &ConnectError{Message: "Invalid namespace"}, c.session.Protocol()))
+	n, err := c.server.reserve(name, auth)
+	if err != nil {
+		return c.reply(connectErrorPacket(name, err, c.session.Protocol()))
 	}
-	defer n.leaveDoor()
+	defer n.doneJoining()
 	s := &Socket{
 		id: engineio.NewID(), namespace: n, client: c, auth: auth,
 		since: time.Now(), done: make(chan struct{}),
@@ -42,34 +42,41 @@ func (c *client) connect(p *Packet) error {
 	if n.log != nil && c.recover(s) {
 		return nil
 	}
-	if err := n.admit(s); err != nil {
-		return c.answer(refusal(name, err, c.session.Protocol()))
+	if err := n.runMiddleware(s); err != nil {
+		s.discard()
+		if wraps(err) {
+			n.server.opts.Logger.Warn("a middleware failed, and refused a client", "namespace", name, "error", err)
+		}
+		return c.reply(connectErrorPacket(name, err, c.session.Protocol()))
 	}
 	if n.log == nil {
 		c.welcome(s, "")
 	} else {
-		n.log.enter(s, func() { c.welcome(s, s.away.pid) })
+		n.log.register(s, func() { c.welcome(s, s.away.pid) })
 	}
-	n.introduce(s)
+	n.runConnectHandlers(s)
 	return nil
 }
 
-func (c *client) answer(p *Packet) error {
-	err := c.session.Send(p.Encode()...)
+func (c *client) reply(p *Packet) error {
+	messages, err := p.encodeFor(c.parser, Target{})
+	if err != nil {
+		return err
+	}
+	err = c.session.Send(messages...)
 	if errors.Is(err, engineio.ErrClosed) {
 		return nil
 	}
 	return err
 }
 
-// welcome connects the socket and says so. What fails here ends the session,
+// welcome connects the socket and sends CONNECT. A failure here ends the session,
 // and the session's end takes the socket out again.
 func (c *client) welcome(s *Socket, pid string) {
 	c.mu.Lock()
 	if c.closed {
-		s.gone = true
 		c.mu.Unlock()
-		close(s.done)
+		s.discard()
 		return
 	}
 	c.sockets[s.namespace.name] = s
@@ -85,11 +92,12 @@ func (c *client) welcome(s *Socket, pid string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.gone {
-		s.namespace.rooms.enter(s, func() { _ = s.send(p) })
+		s.welcomed = true
+		s.namespace.rooms.add(s, func() { _ = s.send(p) })
 	}
 }
 
-// recover brings back who was away (Socket.IO v5, "Connection state
+// recover restores a client that was away (Socket.IO v5, "Connection state
 // recovery"). A former connection that still counts as open ends now.
 func (c *client) recover(s *Socket) bool {
 	var claim struct {
@@ -100,21 +108,29 @@ func (c *client) recover(s *Socket) bool {
 		return false
 	}
 	n := s.namespace
-	if n.log.AskMiddleware && n.check(s) != nil {
-		return false // and the refusal follows from the ordinary way in
+	back := false
+	defer func() {
+		if back {
+			c.server.recovered.Add(1)
+		} else {
+			c.server.lost.Add(1)
+		}
+	}()
+	if n.log.AskMiddleware && n.runMiddleware(s) != nil {
+		return false // the ordinary connect then refuses the client
 	}
-	if former := n.log.holder(claim.PID); former != nil {
+	if former := n.log.owner(claim.PID); former != nil {
 		former.client.remove(former)
-		former.leave(ReasonTransportClose)
-		former.client.closeFor(ReasonTransportClose)
+		former.end(ReasonTransportClose)
+		former.client.closeFor(ReasonTransportClose, CodeRecovered)
 	}
-	back := n.log.restore(s, claim.PID, claim.Offset, func(a *absence) {
+	back = n.log.restore(s, claim.PID, claim.Offset, func(a *absence) {
 		s.id, s.recovered, s.data = a.id, true, a.data
 		c.welcome(s, a.pid)
-		_ = s.Join(a.rooms...) // who is gone again needs no rooms
+		_ = s.Join(a.rooms...) // a client that has gone again needs no rooms
 	})
 	if back {
-		n.introduce(s)
+		n.runConnectHandlers(s)
 	}
 	return back
 }
@@ -135,25 +151,50 @@ func splitQuery(name string) (string, json.RawMessage) {
 	return name, text
 }
 
-// admit asks the middlewares, whose panic is a refusal.
-func (n *Namespace) admit(s *Socket) (err error) {
-	refused := true
-	defer func() {
-		if refused && err == nil {
-			err = &ConnectError{Message: "Internal server error"}
+// runMiddleware asks the middlewares; a panic in one refuses the client.
+func (n *Namespace) runMiddleware(s *Socket) (err error) {
+	err = errInternal // stays in case of a panic
+	defer n.server.recoverPanic("a middleware of the namespace", n.name)
+	for _, m := range n.current().middleware {
+		if refused := m(s); refused != nil {
+			return refused
 		}
-	}()
-	defer n.server.survive("a middleware of the namespace", n.name)
-	err = n.check(s)
-	refused = err != nil
-	return err
+	}
+	return nil
 }
 
-// introduce tells the program of a new socket.
-func (n *Namespace) introduce(s *Socket) {
-	if s.disconnected() {
+// runConnectHandlers tells the program of a new socket, also of one that has
+// gone since it was welcomed: its events wait for their handlers.
+func (n *Namespace) runConnectHandlers(s *Socket) {
+	if !s.welcomed {
 		return
 	}
-	defer n.server.survive("the connection handler of the namespace", n.name)
-	n.connected(s)
+	for _, f := range n.current().onConnect {
+		n.server.call("a connection handler of the namespace", n.name, func() { f(s) })
+	}
+}
+
+// runDisconnectHandlers tells the program that a socket has gone.
+func (n *Namespace) runDisconnectHandlers(s *Socket, reason Reason) {
+	s.mu.Lock()
+	disconnecting, disconnected := s.listeners.onDisconnecting, s.listeners.onDisconnect
+	s.mu.Unlock()
+	set := n.current()
+	if !s.welcomed {
+		set = &hookSet{}
+	}
+	const what = "a disconnection handler of the namespace"
+	for _, f := range set.onDisconnecting {
+		n.server.call(what, n.name, func() { f(s, reason) })
+	}
+	for _, f := range disconnecting {
+		n.server.call(what, n.name, func() { f(reason) })
+	}
+	n.rooms.forget(s)
+	for _, f := range set.onDisconnect {
+		n.server.call(what, n.name, func() { f(s, reason) })
+	}
+	for _, f := range disconnected {
+		n.server.call(what, n.name, func() { f(reason) })
+	}
 }

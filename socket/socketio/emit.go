@@ -48,7 +48,7 @@ func (e Emitter) Volatile() Emitter {
 // Compress says whether a transport that compresses may do so; it may unless
 // it is called with false.
 func (e Emitter) Compress(allowed bool) Emitter {
-	e.target.Plain = !allowed
+	e.target.NoCompress = !allowed
 	return e
 }
 
@@ -64,10 +64,10 @@ func (e Emitter) Emit(event string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	return e.send(p, func() []*engineio.Message { return p.encode(e.target) })
+	return e.send(p, func(by parser) ([]*engineio.Message, error) { return p.encodeFor(by, e.target) })
 }
 
-func (e Emitter) send(p *Packet, messages func() []*engineio.Message) error {
+func (e Emitter) send(p *Packet, messages func(parser) ([]*engineio.Message, error)) error {
 	s := e.socket
 	if log := s.namespace.log; log != nil && log.keeps(p, e.target) {
 		if s.disconnected() {
@@ -77,8 +77,13 @@ func (e Emitter) send(p *Packet, messages func() []*engineio.Message) error {
 		log.broadcast(s.namespace, p, e.target)
 		return nil
 	}
-	s.notice(p)
-	return s.sendEncoded(messages(), e.target.Volatile)
+	s.watchSent(p)
+	s.notifyOutgoing(p)
+	list, err := messages(s.client.parser)
+	if err != nil {
+		return err
+	}
+	return s.sendEncoded(list, e.target.Volatile)
 }
 
 // EmitWithAck sends the event and waits; see Socket.EmitWithAck.
@@ -105,8 +110,13 @@ func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) (Ar
 	}
 	defer func() { s.forget(id) }()
 	p.ID = &id
-	s.notice(p)
-	if err := s.sendEncoded(p.encode(e.target), e.target.Volatile); err != nil {
+	s.watchSent(p)
+	s.notifyOutgoing(p)
+	messages, err := p.encodeFor(s.client.parser, e.target)
+	if err == nil {
+		err = s.sendEncoded(messages, e.target.Volatile)
+	}
+	if err != nil {
 		return Args{}, err
 	}
 	select {
@@ -115,7 +125,7 @@ func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) (Ar
 	case <-s.done:
 		return Args{}, ErrDisconnected
 	case <-ctx.Done():
-		return Args{}, fmt.Errorf("no acknowledgement of %q: %w", event, ctx.Err())
+		return Args{}, fmt.Errorf("socketio: no acknowledgement of %q: %w", event, ctx.Err())
 	}
 }
 
@@ -128,12 +138,13 @@ func (s *Socket) expect(id uint64, f pending) error {
 	case s.gone:
 		return ErrDisconnected
 	case len(s.acks) >= most:
-		s.namespace.server.engine.Limited(LimitAcks)
-		return fmt.Errorf("the client owes %d acknowledgements (MaxPendingAcks)", most)
+		s.namespace.server.engine.CountLimit(LimitAcks)
+		return fmt.Errorf("%w: at most %d (Options.MaxPendingAcks)", ErrTooManyAcks, most)
 	case s.acks == nil:
 		s.acks = make(map[uint64]pending)
 	}
 	s.acks[id] = f
+	s.client.owe(1)
 	return nil
 }
 
@@ -141,7 +152,10 @@ func (s *Socket) forget(id uint64) pending {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f := s.acks[id]
-	delete(s.acks, id)
+	if f != nil {
+		delete(s.acks, id)
+		s.client.owe(-1)
+	}
 	return f
 }
 
@@ -152,12 +166,18 @@ func (s *Socket) acknowledged(id *uint64, args Args) {
 		return
 	}
 	if f := s.forget(*id); f != nil {
-		f(args, true)
+		s.tell(f, args, true)
 	}
 }
 
+// tell hands an acknowledgement on, perhaps to an adapter.
+func (s *Socket) tell(f pending, args Args, ok bool) {
+	defer s.namespace.server.recoverPanic("what waits for an acknowledgement in the namespace", s.namespace.name)
+	f(args, ok)
+}
+
 // acknowledge makes the function that answers an event.
-func (s *Socket) acknowledge(id *uint64) Acknowledge {
+func (s *Socket) acknowledge(id *uint64) Ack {
 	if id == nil {
 		return func(...any) error { return nil }
 	}
@@ -175,7 +195,13 @@ func (s *Socket) acknowledge(id *uint64) Acknowledge {
 	}
 }
 
-func (s *Socket) send(p *Packet) error { return s.sendEncoded(p.Encode(), false) }
+func (s *Socket) send(p *Packet) error {
+	messages, err := p.encodeFor(s.client.parser, Target{})
+	if err != nil {
+		return err
+	}
+	return s.sendEncoded(messages, false)
+}
 
 func (s *Socket) sendEncoded(messages []*engineio.Message, volatile bool) error {
 	err := send(s.client.session, messages, volatile)
@@ -195,8 +221,8 @@ func send(to *engineio.Session, messages []*engineio.Message, volatile bool) err
 // On registers a handler for an event whose first argument decodes into T. An
 // argument that does not is answered to onError, where that is not nil, and
 // the handler is not called.
-func On[T any](s *Socket, event string, h func(v T, ack Acknowledge), onError func(error)) {
-	s.On(event, func(args Args, ack Acknowledge) {
+func On[T any](s *Socket, event string, h func(v T, ack Ack), onError func(error)) {
+	s.On(event, func(args Args, ack Ack) {
 		var v T
 		if err := args.Decode(0, &v); err != nil {
 			if onError != nil {

@@ -7,12 +7,12 @@ import (
 	"sync/atomic"
 )
 
-// Acknowledge answers an event; calls after the first do nothing. It is never
+// Ack answers an event; calls after the first do nothing. It is never
 // nil: where the client asked for no acknowledgement it does nothing.
-type Acknowledge func(args ...any) error
+type Ack func(args ...any) error
 
 // Handler handles one event.
-type Handler func(args Args, ack Acknowledge)
+type Handler func(args Args, ack Ack)
 
 // listeners are what the program registered for one socket. Lists are short:
 // they are searched in order and cost less than maps.
@@ -21,8 +21,10 @@ type listeners struct {
 	any      []func(event string, args Args)
 	outgoing []func(event string, args Args)
 	checks   []func(event string, args Args) error
-	onError  func(error)
-	watched  atomic.Bool // there is an outgoing one
+	onError  []func(error)
+
+	onDisconnecting, onDisconnect []func(reason Reason)
+	watched                       atomic.Bool // there is an outgoing one
 }
 
 type listener struct {
@@ -31,7 +33,8 @@ type listener struct {
 	once  bool
 }
 
-// On adds a handler of an event. Events without one are ignored.
+// On adds a handler of an event, which is called after those of the namespace.
+// Events without any are ignored.
 func (s *Socket) On(event string, h Handler) { s.listen(listener{event: event, h: h}) }
 
 // Once adds a handler that is called for the next such event only.
@@ -43,7 +46,7 @@ func (s *Socket) listen(l listener) {
 	s.listeners.handlers = append(s.listeners.handlers, l)
 }
 
-// Off removes the handlers of an event.
+// Off removes the socket's handlers of an event; those of the namespace stay.
 func (s *Socket) Off(event string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,15 +79,15 @@ func (s *Socket) Use(check func(event string, args Args) error) {
 	s.listeners.checks = append(s.listeners.checks, check)
 }
 
-// OnError sets the function that hears the errors of Use.
+// OnError adds a function that hears the errors of Use.
 func (s *Socket) OnError(f func(error)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.listeners.onError = f
+	s.listeners.onError = append(s.listeners.onError, f)
 }
 
-// notice tells the outgoing listeners.
-func (s *Socket) notice(p *Packet) {
+// notifyOutgoing tells the outgoing listeners.
+func (s *Socket) notifyOutgoing(p *Packet) {
 	if !s.listeners.watched.Load() {
 		return
 	}
@@ -97,7 +100,7 @@ func (s *Socket) notice(p *Packet) {
 	all := s.listeners.outgoing
 	s.mu.Unlock()
 	for _, f := range all {
-		f(name, args.from(1))
+		s.namespace.server.call("a listener for outgoing events, at the event", name, func() { f(name, args.after(1)) })
 	}
 }
 
@@ -112,7 +115,7 @@ func (s *Socket) event(p *Packet) error {
 	if args.Len() == 0 {
 		return errPayload
 	}
-	if text, plain := plainText(args.Raw(0)); plain {
+	if text, plain := unescapedString(args.Raw(0)); plain {
 		name = text
 	} else if err := json.Unmarshal(args.Raw(0), &name); err != nil {
 		// A number is a valid event name for Node's parser; nobody listens to one.
@@ -122,44 +125,52 @@ func (s *Socket) event(p *Packet) error {
 		return nil
 	}
 	if reserved(name) {
-		return fmt.Errorf("the event name %q is reserved", name)
+		return fmt.Errorf("%w: %q", ErrReservedEvent, name)
 	}
-	// A mistake in one handler must not take every client down with it.
-	defer s.namespace.server.survive("the handler of the event", name)
-	s.dispatch(name, args.from(1), s.acknowledge(p.ID))
+	s.watchReceived(args)
+	s.dispatch(name, args.after(1), s.acknowledge(p.ID))
 	return nil
 }
 
-func (s *Socket) dispatch(name string, args Args, ack Acknowledge) {
+func (s *Socket) dispatch(name string, args Args, ack Ack) {
 	s.mu.Lock()
 	checks, anyone, onError := s.listeners.checks, s.listeners.any, s.listeners.onError
 	s.mu.Unlock()
+	srv := s.namespace.server
 	for _, f := range anyone {
-		f(name, args)
+		srv.call("a listener for any event, at the event", name, func() { f(name, args) })
 	}
 	for _, check := range checks {
-		if err := check(name, args); err != nil {
-			if onError != nil {
-				onError(err)
-			}
-			return
+		err := error(errInternal) // stays in case of a panic
+		srv.call("a check of the event", name, func() { err = check(name, args) })
+		if err == nil {
+			continue
 		}
-	}
-	handled := false
-	for _, h := range s.take(name) {
-		handled = true
-		h(args, ack)
-	}
-	if handled {
+		for _, f := range onError {
+			srv.call("an error handler, at the event", name, func() { f(err) })
+		}
 		return
 	}
-	if h := s.namespace.handler(name); h != nil {
-		h(s, args, ack)
+	for _, h := range s.namespace.current().handlers[name] {
+		s.runNamespaceHandler(h, name, args, ack)
+	}
+	for _, h := range s.handlersFor(name) {
+		s.runHandler(h, name, args, ack)
 	}
 }
 
-// take returns the handlers of an event and removes those that wanted one.
-func (s *Socket) take(name string) []Handler {
+func (s *Socket) runNamespaceHandler(h NamespaceHandler, name string, args Args, ack Ack) {
+	defer s.namespace.server.recoverPanic("a handler of the event", name)
+	h(s, args, ack)
+}
+
+func (s *Socket) runHandler(h Handler, name string, args Args, ack Ack) {
+	defer s.namespace.server.recoverPanic("a handler of the event", name)
+	h(args, ack)
+}
+
+// handlersFor returns the handlers of an event and removes those that wanted one.
+func (s *Socket) handlersFor(name string) []Handler {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var found []Handler

@@ -44,9 +44,9 @@ func client(h http.Handler, frames ...string) (next func() string, send func(str
 
 // A server that knows its clients' names and greets rooms.
 func Example() {
-	io := socketio.NewServer(socketio.Options{})
-	chat := io.Of("/")
-	chat.On("enter", func(s *socketio.Socket, args socketio.Args, ack socketio.Acknowledge) {
+	server := socketio.NewServer(socketio.Options{})
+	chat := server.Of("/")
+	chat.On("enter", func(s *socketio.Socket, args socketio.Args, ack socketio.Ack) {
 		var room string
 		if err := args.Decode(0, &room); err != nil {
 			_ = ack("the first argument must be the name of a room")
@@ -61,7 +61,7 @@ func Example() {
 	})
 
 	mux := http.NewServeMux()
-	mux.Handle("/socket.io/", io)
+	mux.Handle("/socket.io/", server)
 	next, _, stop := client(mux, "40", `421["enter","lobby"]`)
 	defer stop()
 	fmt.Println(next())
@@ -74,8 +74,8 @@ func Example() {
 // Middleware decides who comes in; the client's "connect_error" event carries
 // the message and the data.
 func ExampleNamespace_Use() {
-	io := socketio.NewServer(socketio.Options{})
-	io.Of("/").Use(func(s *socketio.Socket) error {
+	server := socketio.NewServer(socketio.Options{})
+	server.Of("/").Use(func(s *socketio.Socket) error {
 		var auth struct{ Token string }
 		if json.Unmarshal(s.Auth(), &auth) != nil || auth.Token != "secret" {
 			return &socketio.ConnectError{Message: "unknown token", Data: map[string]int{"retryInSeconds": 60}}
@@ -83,7 +83,7 @@ func ExampleNamespace_Use() {
 		s.SetData(auth.Token)
 		return nil
 	})
-	next, _, stop := client(io, `40{"token":"wrong"}`)
+	next, _, stop := client(server, `40{"token":"wrong"}`)
 	defer stop()
 	fmt.Println(next())
 	// Output:
@@ -92,9 +92,9 @@ func ExampleNamespace_Use() {
 
 // An acknowledgement is a return value; Ask decodes it.
 func ExampleAsk() {
-	io := socketio.NewServer(socketio.Options{})
+	server := socketio.NewServer(socketio.Options{})
 	answered := make(chan string)
-	io.Of("/").OnConnect(func(s *socketio.Socket) {
+	server.Of("/").OnConnect(func(s *socketio.Socket) {
 		ctx, cancel := context.WithTimeout(s.Context(), 5*time.Second)
 		defer cancel()
 		name, err := socketio.Ask[string](ctx, s, "who are you")
@@ -103,7 +103,7 @@ func ExampleAsk() {
 		}
 		answered <- name
 	})
-	next, send, stop := client(io, "40")
+	next, send, stop := client(server, "40")
 	defer stop()
 	next() // the CONNECT packet
 	fmt.Println(next())
@@ -116,12 +116,12 @@ func ExampleAsk() {
 
 // Namespaces by pattern: one for each tenant, while it has clients.
 func ExampleServer_OfPattern() {
-	io := socketio.NewServer(socketio.Options{})
-	tenants := io.OfPattern(regexp.MustCompile(`^/tenant-\d+$`))
-	tenants.On("where", func(s *socketio.Socket, _ socketio.Args, ack socketio.Acknowledge) {
+	server := socketio.NewServer(socketio.Options{})
+	tenants := server.OfPattern(regexp.MustCompile(`^/tenant-\d+$`))
+	tenants.On("where", func(s *socketio.Socket, _ socketio.Args, ack socketio.Ack) {
 		_ = ack(s.Namespace().Name())
 	})
-	next, _, stop := client(io, "40/tenant-7,", `42/tenant-7,1["where"]`)
+	next, _, stop := client(server, "40/tenant-7,", `42/tenant-7,1["where"]`)
 	defer stop()
 	fmt.Println(next())
 	// Output:

@@ -5,21 +5,21 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
+	"log/slog"
 	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+
+	"github.com/devops-insights/devops-insights/socket/engineio"
 )
 
 // joined connects a client and returns it with its socket.
 func joined(n *Namespace, connect func(string) peer) (peer, *Socket) {
 	GinkgoHelper()
 	sockets := make(chan *Socket, 1)
-	n.mu.Lock()
-	n.onConnect = []func(*Socket){func(s *Socket) { sockets <- s }}
-	n.mu.Unlock()
+	n.change(func(set *hookSet) { set.onConnect = []func(*Socket){func(s *Socket) { sockets <- s }} })
 	prefix := "/,"
 	if n.name != "/" {
 		prefix = n.name + ","
@@ -29,6 +29,18 @@ func joined(n *Namespace, connect func(string) peer) (peer, *Socket) {
 	Eventually(sockets, "10s").Should(Receive(&s))
 	return p, s
 }
+
+var _ = It("keeps text that is not UTF-8 from its clients, who stay, and tells who sends it", func() {
+	log := new(lockedBuffer)
+	srv, connect := serve(Options{Logger: slog.New(slog.NewTextHandler(log, nil))})
+	p, s := joined(srv.Of("/"), connect)
+	broken := json.RawMessage("{\"city\":\"S\xe3o\"}")
+	Expect(s.Emit("value", broken)).To(MatchError(engineio.ErrNotUTF8))
+	Expect(srv.Of("/").Emit("value", broken)).To(Succeed(), "others may have got it")
+	Expect(log.String()).To(ContainSubstring("not UTF-8"))
+	Expect(s.Emit("value", 1)).To(Succeed())
+	Expect(p.next()).To(Equal(`42["value",1]`))
+})
 
 var _ = Describe("middleware", func() {
 	It("refuses a client with a message and data, and lets the next one in", func() {
@@ -56,6 +68,21 @@ var _ = Describe("middleware", func() {
 		Expect(p.next()).To(Equal(`44/panic,{"message":"Internal server error"}`))
 	})
 
+	It("does not tell a client of an inner error, and logs it", func() {
+		log := new(lockedBuffer)
+		srv, connect := serve(Options{Logger: slog.New(slog.NewTextHandler(log, nil))})
+		inner := errors.New("dial tcp 10.0.0.1:5432: refused")
+		srv.Of("/wrapped").Use(func(*Socket) error { return fmt.Errorf("no users: %w", inner) })
+		srv.Of("/joined").Use(func(*Socket) error { return errors.Join(errors.New("no users"), inner) })
+		srv.Of("/said").Use(func(*Socket) error { return fmt.Errorf("%w: %w", &ConnectError{Message: "later"}, inner) })
+		p := connect("")
+		p.send("40/wrapped,", "40/joined,", "40/said,")
+		Expect(p.next()).To(Equal(`44/wrapped,{"message":"Internal server error"}`))
+		Expect(p.next()).To(Equal(`44/joined,{"message":"Internal server error"}`))
+		Expect(p.next()).To(Equal(`44/said,{"message":"later"}`))
+		Expect(strings.Count(log.String(), "10.0.0.1")).To(Equal(3))
+	})
+
 	It("checks every event of a socket", func() {
 		srv, connect := serve(Options{})
 		p, s := joined(srv.Of("/"), connect)
@@ -67,52 +94,81 @@ var _ = Describe("middleware", func() {
 			}
 			return nil
 		})
-		s.On("forbidden", func(_ Args, ack Acknowledge) { _ = ack("never") })
-		s.On("allowed", func(_ Args, ack Acknowledge) { _ = ack("yes") })
+		s.On("forbidden", func(_ Args, ack Ack) { _ = ack("never") })
+		s.On("allowed", func(_ Args, ack Ack) { _ = ack("yes") })
 		p.send(`421["forbidden"]`, `422["allowed"]`)
 		Expect(p.next()).To(Equal(`432["yes"]`))
 		Expect(refused).To(Receive(MatchError("not you")))
 	})
 })
 
-var _ = Describe("dynamic namespaces", func() {
-	It("come by pattern and by function, inherit from their parent, and go with their last client", func() {
-		srv, connect := serve(Options{})
-		tenants := srv.OfPattern(regexp.MustCompile(`^/tenant-\d+$`))
-		tenants.Use(func(s *Socket) error {
-			if s.Namespace().Name() == "/tenant-0" {
-				return errors.New("closed")
-			}
-			return nil
-		})
-		tenants.On("who", func(s *Socket, _ Args, ack Acknowledge) { _ = ack(s.Namespace().Name()) })
-		srv.OfFunc(func(name string, auth json.RawMessage) bool { return name == "/"+string(auth) })
-		p := connect("")
-		p.send("40/tenant-7,", "40/tenant-0,", "40/other,", `40/{"a":1},{"a":1}`)
-		Expect(p.next()).To(HavePrefix(`40/tenant-7,{`))
-		Expect(p.next()).To(Equal(`44/tenant-0,{"message":"closed"}`))
-		Expect(p.next()).To(Equal(`44/other,{"message":"Invalid namespace"}`))
-		Expect(p.next()).To(HavePrefix(`40/{"a":1},`))
-		p.send(`42/tenant-7,1["who"]`)
-		Expect(p.next()).To(Equal(`43/tenant-7,1["/tenant-7"]`))
-		Expect(tenants.Emit("news")).To(Succeed())
-		Expect(p.next()).To(Equal(`42/tenant-7,["news"]`))
-		Expect(tenants.Children()).To(HaveLen(1))
-		p.send("41/tenant-7,")
-		Eventually(tenants.Children, "10s").Should(BeEmpty())
-	})
-})
-
 var _ = Describe("a socket", func() {
+	It("that its middleware refuses leaves no room behind", func() {
+		srv, connect := serve(Options{})
+		refused := make(chan *Socket, 1)
+		srv.Of("/").Use(func(s *Socket) error {
+			Expect(s.Join("room")).To(Succeed())
+			refused <- s
+			return errors.New("no")
+		})
+		p := connect("")
+		p.send("40")
+		Expect(p.next()).To(Equal(`44{"message":"no"}`))
+		Expect(srv.Of("/").Rooms()).To(BeEmpty())
+		s := <-refused
+		Expect(s.Join("room")).To(MatchError(ErrDisconnected))
+		Expect(s.Done()).To(BeClosed())
+	})
+
+	It("is called at all its handlers, those of the namespace first, until Off", func() {
+		srv, connect := serve(Options{})
+		n := srv.Of("/")
+		p, s := joined(n, connect)
+		var called []string
+		for _, name := range []string{"a", "b"} {
+			s.On("x", func(Args, Ack) { called = append(called, "socket "+name) })
+			n.On("x", func(*Socket, Args, Ack) { called = append(called, "namespace "+name) })
+		}
+		s.On("y", func(_ Args, ack Ack) {
+			_ = ack(strings.Join(called, ", "))
+			called = nil
+		})
+		p.send(`42["x"]`, `421["y"]`)
+		Expect(p.next()).To(Equal(`431["namespace a, namespace b, socket a, socket b"]`))
+		n.Off("x")
+		p.send(`42["x"]`, `422["y"]`)
+		Expect(p.next()).To(Equal(`432["socket a, socket b"]`))
+		s.Off("x")
+		p.send(`42["x"]`, `423["y"]`)
+		Expect(p.next()).To(Equal(`433[""]`))
+	})
+
+	It("knows its rooms while it is disconnecting, and not after", func() {
+		srv, connect := serve(Options{})
+		n := srv.Of("/")
+		heard := make(chan string, 10)
+		note := func(what string, s *Socket) { heard <- fmt.Sprint(what, len(s.Rooms()), s.In("a"), s.In(s.ID())) }
+		n.OnDisconnecting(func(s *Socket, _ Reason) { note("namespace, before: ", s) })
+		n.OnDisconnect(func(s *Socket, _ Reason) { note("namespace, after: ", s) })
+		_, s := joined(n, connect)
+		s.OnDisconnecting(func(Reason) { note("socket, before: ", s) })
+		s.OnDisconnect(func(Reason) { note("socket, after: ", s) })
+		Expect(s.Join("a", "b")).To(Succeed())
+		s.Disconnect()
+		for _, want := range []string{"namespace, before: 3 true true", "socket, before: 3 true true", "namespace, after: 0 false false", "socket, after: 0 false false"} {
+			Eventually(heard, "10s").Should(Receive(Equal(want)))
+		}
+	})
+
 	It("hears its events by catch-all, once, and no more after Off", func() {
 		srv, connect := serve(Options{})
 		p, s := joined(srv.Of("/"), connect)
 		var heard []string
 		s.OnAny(func(event string, args Args) { heard = append(heard, fmt.Sprint(event, args.Len())) })
-		s.Once("once", func(_ Args, ack Acknowledge) { _ = ack("first") })
-		s.On("gone", func(_ Args, ack Acknowledge) { _ = ack("never") })
+		s.Once("once", func(_ Args, ack Ack) { _ = ack("first") })
+		s.On("gone", func(_ Args, ack Ack) { _ = ack("never") })
 		s.Off("gone")
-		s.On("list", func(_ Args, ack Acknowledge) { _ = ack(strings.Join(heard, " ")) })
+		s.On("list", func(_ Args, ack Ack) { _ = ack(strings.Join(heard, " ")) })
 		p.send(`421["once",1]`, `422["once"]`, `423["gone"]`, `424["list"]`)
 		Expect(p.next()).To(Equal(`431["first"]`))
 		Expect(p.next()).To(Equal(`434["once1 once0 gone0 list0"]`))
@@ -134,7 +190,7 @@ var _ = Describe("a socket", func() {
 		srv, connect := serve(Options{})
 		p, s := joined(srv.Of("/"), connect)
 		type answer struct{ Name string }
-		On(s, "start", func(n int, ack Acknowledge) {
+		On(s, "start", func(n int, ack Ack) {
 			a, err := Ask[answer](ctx, s, "who", n)
 			_ = ack(a.Name, err == nil)
 		}, nil)
@@ -148,7 +204,7 @@ var _ = Describe("a socket", func() {
 		srv, connect := serve(Options{})
 		p, s := joined(srv.Of("/"), connect)
 		wrong := make(chan error, 1)
-		On(s, "n", func(int, Acknowledge) { Fail("called") }, func(err error) { wrong <- err })
+		On(s, "n", func(int, Ack) { Fail("called") }, func(err error) { wrong <- err })
 		p.send(`42["n","text"]`)
 		Eventually(wrong, "10s").Should(Receive(MatchError(ContainSubstring(`the event "n"`))))
 	})
@@ -190,6 +246,25 @@ var _ = Describe("a socket", func() {
 		s.CloseConnection()
 		Expect(q.next()).To(Equal("41"))
 		q.ended()
+	})
+
+	It("is told of to its namespace once when it goes, after OnConnect, and knows its rooms until then", func() {
+		srv, connect := serve(Options{})
+		n := srv.Of("/")
+		gone := make(chan string, 10)
+		n.OnDisconnect(func(s *Socket, r Reason) { gone <- s.ID() + " " + string(r) })
+		p, s := joined(n, connect)
+		Expect(s.Join("a")).To(Succeed())
+		Expect([]bool{s.In("a"), s.In(s.ID()), s.In("b")}).To(Equal([]bool{true, true, false}))
+		s.Leave("a")
+		Expect(s.In("a")).To(BeFalse())
+		Expect(s.Join("b")).To(Succeed())
+		p.send("41")
+		Eventually(gone, "10s").Should(Receive(Equal(s.ID() + " " + string(ReasonClientNamespace))))
+		Expect([]bool{s.In("b"), s.In(s.ID())}).To(Equal([]bool{false, false}))
+		Expect(p.Close()).To(Succeed())
+		Eventually(srv.Connections, "10s").Should(BeZero())
+		Consistently(gone, "100ms").ShouldNot(Receive())
 	})
 
 	It("keeps to its bound of rooms and of owed acknowledgements", func(ctx SpecContext) {
@@ -285,6 +360,7 @@ var _ = Describe("a namespace", func() {
 			Expect(p.next()).To(HavePrefix(`42["fill"`))
 		}
 		Expect(p.next()).To(Equal(`42["kept"]`))
+		Eventually(s.Session().Stalled, 10*time.Second, time.Millisecond).Should(BeFalse())
 		Expect(s.Volatile().Emit("taken")).To(Succeed())
 		Expect(p.next()).To(Equal(`42["taken"]`))
 	})

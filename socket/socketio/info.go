@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/devops-insights/devops-insights/store/jsjson"
 )
 
 // Handshake is what a client brought along when it connected.
@@ -46,7 +48,7 @@ func (s *Socket) Handshake() Handshake {
 func (s *Socket) Info() SocketInfo {
 	info := SocketInfo{ID: s.id, Handshake: s.Handshake(), Rooms: s.Rooms()}
 	if data := s.Data(); data != nil {
-		info.Data, _ = encodeJSON(data) // what cannot be encoded is not told
+		info.Data, _ = jsjson.Marshal(data) // what cannot be encoded is not told
 	}
 	return info
 }

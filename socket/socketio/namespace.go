@@ -5,15 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/devops-insights/devops-insights/socket/engineio"
+	"github.com/devops-insights/devops-insights/store/jsjson"
 )
-
-// Middleware decides about a client that wants to connect to a namespace: an
-// error, at best a *ConnectError, refuses it.
-type Middleware func(s *Socket) error
 
 // ConnectError tells a refused client why: its "connect_error" event carries
 // the message and the data.
@@ -29,19 +27,22 @@ func (e *ConnectError) Error() string { return e.Message }
 // may be called from any goroutine; register handlers before clients connect.
 type Namespace struct {
 	hooks
-	name    string
-	server  *Server
-	parent  *Parent // nil unless made for a pattern
-	rooms   *rooms
-	adapter Adapter      // nil for a server of its own
-	log     *recoveryLog // nil without recovery
-	nextAck atomic.Uint64
-	joining atomic.Int32 // clients between their CONNECT and the answer
-	watched atomic.Bool  // a socket has outgoing listeners
+	name     string
+	server   *Server
+	parent   *ParentNamespace // nil unless made for a pattern
+	rooms    *rooms
+	adapter  Adapter      // nil for a server of its own
+	log      *recoveryLog // nil without recovery
+	nextAck  atomic.Uint64
+	joining  atomic.Int32 // clients between their CONNECT and the answer
+	watched  atomic.Bool  // a socket has outgoing listeners
+	watching atomic.Pointer[watcher]
+
+	once sync.Once // makes the adapter
 
 	serverMu sync.RWMutex
-	onServer map[string]Handler
-	remote   func(c Command, carryOut func())
+	onServer map[string][]Handler
+	onRemote []func(c Command, next func())
 }
 
 func newNamespace(srv *Server, name string) *Namespace {
@@ -49,79 +50,41 @@ func newNamespace(srv *Server, name string) *Namespace {
 	if srv.opts.Recovery != nil {
 		n.log = newRecoveryLog(*srv.opts.Recovery)
 	}
-	if srv.opts.NewAdapter != nil {
-		n.adapter = srv.opts.NewAdapter(n)
-		if w, ok := n.adapter.(RoomWatcher); ok {
-			n.rooms.watch = w.WatchRoom
-		}
-	}
 	return n
 }
 
-// hooks are what the program registers for the sockets of a namespace.
-type hooks struct {
-	mu        sync.RWMutex
-	checks    []Middleware
-	onConnect []func(*Socket)
-	handlers  map[string]func(*Socket, Args, Acknowledge)
-}
-
-// Use adds a middleware. They are asked in the order in which they were added,
-// before the client is connected.
-func (h *hooks) Use(m Middleware) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.checks = append(h.checks, m)
-}
-
-// OnConnect adds a function that is called for every socket of the namespace
-// before any of its events.
-func (h *hooks) OnConnect(f func(*Socket)) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.onConnect = append(h.onConnect, f)
-}
-
-// On sets the handler of an event for every socket of the namespace. It costs
-// no memory per socket, as Socket.On does, which goes before it.
-func (h *hooks) On(event string, f func(s *Socket, args Args, ack Acknowledge)) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.handlers == nil {
-		h.handlers = make(map[string]func(*Socket, Args, Acknowledge))
-	}
-	h.handlers[event] = f
-}
-
-func (h *hooks) handler(event string) func(*Socket, Args, Acknowledge) {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	return h.handlers[event]
-}
-
-func (h *hooks) check(s *Socket) error {
-	h.mu.RLock()
-	checks := h.checks
-	h.mu.RUnlock()
-	for _, m := range checks {
-		if err := m(s); err != nil {
-			return err
+// start makes the adapter; the caller holds no lock, for the program's function
+// may take any time and call the server.
+func (n *Namespace) start() {
+	n.once.Do(func() {
+		if n.server.opts.NewAdapter == nil {
+			return
 		}
-	}
-	return nil
+		n.adapter = n.server.opts.NewAdapter(n)
+		if w, ok := n.adapter.(RoomWatcher); ok {
+			n.rooms.watch = func(room string, exists bool) {
+				defer n.server.recoverPanic("the adapter of the namespace", n.name)
+				w.WatchRoom(room, exists)
+			}
+		}
+	})
 }
 
-func (h *hooks) connected(s *Socket) {
-	h.mu.RLock()
-	all := h.onConnect
-	h.mu.RUnlock()
-	for _, f := range all {
-		f(s)
+// stop closes the adapter.
+func (n *Namespace) stop() error {
+	n.once.Do(func() {})
+	if n.adapter == nil {
+		return nil
 	}
+	return n.adapter.Close()
 }
 
 // Name returns the namespace's name, which begins with "/".
 func (n *Namespace) Name() string { return n.name }
+
+// DisableRecovery lets the clients of this namespace come back as new ones, also
+// where Options.Recovery is set. Call it before clients connect.
+func (n *Namespace) DisableRecovery() { n.log = nil }
 
 // Count returns the number of sockets in this process.
 func (n *Namespace) Count() int { return n.rooms.count() }
@@ -134,6 +97,9 @@ func (n *Namespace) Sockets() []*Socket {
 	}
 	return all
 }
+
+// RoomSize returns how many sockets of this process are in a room.
+func (n *Namespace) RoomSize(name string) int { return n.rooms.size(name) }
 
 // Rooms returns the rooms that have members in this process, among them the id
 // of every socket.
@@ -154,15 +120,15 @@ func (n *Namespace) Except(rooms ...string) Broadcast { return n.All().Except(ro
 // Local keeps the broadcast within this process.
 func (n *Namespace) Local() Broadcast { return n.All().Local() }
 
-// OnServer sets the function that receives an event of ServerSideEmit from
-// another server of the cluster.
+// OnServer adds a handler of an event that another server of the cluster sends
+// with ServerSideEmit.
 func (n *Namespace) OnServer(event string, h Handler) {
 	n.serverMu.Lock()
 	defer n.serverMu.Unlock()
 	if n.onServer == nil {
-		n.onServer = make(map[string]Handler)
+		n.onServer = make(map[string][]Handler)
 	}
-	n.onServer[event] = h
+	n.onServer[event] = append(slices.Clip(n.onServer[event]), h)
 }
 
 // ServerSideEmit sends an event to the other servers of the cluster. Without
@@ -194,44 +160,51 @@ func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, arg
 
 func serverCommand(event string, values []any) (Command, error) {
 	if reserved(event) {
-		return Command{}, fmt.Errorf("the event name %q is reserved", event)
+		return Command{}, fmt.Errorf("%w: %q", ErrReservedEvent, event)
 	}
 	args, err := NewArgs(append([]any{event}, values...)...)
 	return Command{Kind: CommandServerEmit, Args: args}, err
 }
 
-// publish carries a command out here and, unless it is local, elsewhere.
+// publish carries a command out here and, unless it is local, on the other
+// servers.
 func (n *Namespace) publish(c Command) error {
 	n.apply(c, func(Answer) {})
 	if n.adapter == nil || c.Target.Local {
 		return nil
 	}
 	if err := n.adapter.Publish(c); err != nil {
-		return fmt.Errorf("the other servers were not reached: %w", err)
+		return fmt.Errorf("socketio: the other servers were not reached: %w", err)
 	}
 	return nil
 }
 
-// OnRemote sets a function that is given each command of another server: it is
-// carried out when, and if, the function calls carryOut. Set it before clients
-// connect.
-func (n *Namespace) OnRemote(handle func(c Command, carryOut func())) {
+// OnRemote adds a function that is given each command of another server: it is
+// carried out when, and if, the function calls next. Of several functions each
+// calls the next one.
+func (n *Namespace) OnRemote(f func(c Command, next func())) {
 	n.serverMu.Lock()
 	defer n.serverMu.Unlock()
-	n.remote = handle
+	n.onRemote = append(slices.Clip(n.onRemote), f)
 }
 
 // Apply carries a command of another server out in this process and hands its
 // answers to answer. It is for adapters.
 func (n *Namespace) Apply(c Command, answer func(Answer)) {
 	n.serverMu.RLock()
-	handle := n.remote
+	chain := n.onRemote
 	n.serverMu.RUnlock()
-	if handle == nil {
+	defer n.server.recoverPanic("a command of another server to the namespace", n.name)
+	n.pass(chain, c, answer)
+}
+
+// pass goes through the functions of OnRemote.
+func (n *Namespace) pass(chain []func(Command, func()), c Command, answer func(Answer)) {
+	if len(chain) == 0 {
 		n.apply(c, answer)
 		return
 	}
-	handle(c, func() { n.apply(c, answer) })
+	chain[0](c, func() { n.pass(chain[1:], c, answer) })
 }
 
 func (n *Namespace) apply(c Command, answer func(Answer)) {
@@ -249,7 +222,7 @@ func (n *Namespace) apply(c Command, answer func(Answer)) {
 	case CommandJoin:
 		for _, s := range n.rooms.members(c.Target) {
 			if err := s.Join(c.Rooms...); err != nil {
-				n.server.opts.Logf("socket %s: %v", s.id, err)
+				n.server.opts.Logger.Debug("a socket cannot join rooms as another server asked", "socket", loggedID(s.id), "error", err)
 			}
 		}
 	case CommandLeave:
@@ -278,20 +251,64 @@ func (n *Namespace) broadcast(p *Packet, t Target) {
 	}
 	members := n.rooms.members(t)
 	if len(members) == 0 {
+		if t.Written != nil {
+			t.Written()
+		}
 		return
 	}
-	n.deliver(members, p, p.encode(t), t)
+	n.deliver(members, p, &encoding{packet: p, target: t})
 }
 
-func (n *Namespace) deliver(members []member, p *Packet, messages []*engineio.Message, t Target) {
+// deliver sends what e encodes; listeners hear of p, which has no offset.
+func (n *Namespace) deliver(members []member, p *Packet, e *encoding) {
+	n.watchBroadcast(members, p)
 	if n.watched.Load() {
 		for _, s := range members {
-			s.notice(p)
+			s.notifyOutgoing(p)
 		}
 	}
+	// The encodings are asked for once, not for each of thousands of members.
+	var encoded [parserMsgpack + 1][]*engineio.Message
+	var failed error
 	for _, s := range members {
-		_ = send(s.session, messages, t.Volatile)
+		messages := encoded[s.parser]
+		if messages == nil {
+			var err error
+			if messages, err = e.messages(s.parser); err != nil {
+				failed = err
+				continue
+			}
+			encoded[s.parser] = messages
+		}
+		// Other errors concern the one session, which is over.
+		if err := send(s.session, messages, e.target.Volatile); errors.Is(err, engineio.ErrNotUTF8) || errors.Is(err, engineio.ErrTooLarge) {
+			failed = err
+		}
 	}
+	if f := e.target.Written; f != nil {
+		whenWritten(encoded[:], f)
+	}
+	if failed != nil {
+		n.server.opts.Logger.Warn("a broadcast does not reach all of its clients", "namespace", n.name, "error", failed)
+	}
+}
+
+// whenWritten calls f when none of the messages waits for a client.
+func whenWritten(encodings [][]*engineio.Message, f func()) {
+	var waiting atomic.Int64
+	waiting.Store(1)
+	done := func() {
+		if waiting.Add(-1) == 0 {
+			f()
+		}
+	}
+	for _, messages := range encodings {
+		for _, m := range messages {
+			waiting.Add(1)
+			m.WhenWritten(done)
+		}
+	}
+	done()
 }
 
 // broadcastAck sends the packet under an acknowledgement id of this server and
@@ -316,7 +333,7 @@ func (n *Namespace) broadcastAck(p *Packet, t Target, answer func(Answer)) {
 		}
 	}
 	answer(Answer{Clients: len(reached)})
-	n.deliver(reached, &own, own.encode(t), t)
+	n.deliver(reached, &own, &encoding{packet: &own, target: t})
 }
 
 func (n *Namespace) serverEvent(args Args, answer func(Answer)) {
@@ -325,14 +342,10 @@ func (n *Namespace) serverEvent(args Args, answer func(Answer)) {
 		return
 	}
 	n.serverMu.RLock()
-	h := n.onServer[event]
+	handlers := n.onServer[event]
 	n.serverMu.RUnlock()
-	if h == nil {
-		return
-	}
 	var once sync.Once
-	defer n.server.survive("the handler of the server-side event", event)
-	h(args.from(1), func(values ...any) (err error) {
+	ack := func(values ...any) (err error) {
 		once.Do(func() {
 			var a Args
 			if a, err = NewArgs(values...); err == nil {
@@ -340,14 +353,31 @@ func (n *Namespace) serverEvent(args Args, answer func(Answer)) {
 			}
 		})
 		return err
-	})
+	}
+	for _, h := range handlers {
+		n.server.call("a handler of the server-side event", event, func() { h(args.after(1), ack) })
+	}
 }
 
-// refusal is the packet that tells a client why it was not let in.
-func refusal(namespace string, err error, protocol int) *Packet {
+// wraps reports whether the error has an inner one, whose text may hold
+// addresses and other things that are nothing for clients.
+func wraps(err error) bool {
+	switch e := err.(type) { // of this error itself
+	case interface{ Unwrap() error }:
+		return e.Unwrap() != nil
+	case interface{ Unwrap() []error }:
+		return true
+	}
+	return false
+}
+
+// connectErrorPacket is the packet that tells a client why it was not let in.
+func connectErrorPacket(namespace string, err error, protocol int) *Packet {
 	message, data := err.Error(), any(nil)
 	if c := (*ConnectError)(nil); errors.As(err, &c) {
 		message, data = c.Message, c.Data
+	} else if wraps(err) {
+		message = errInternal.Message
 	}
 	var body any = struct {
 		Message string `json:"message"`
@@ -358,7 +388,7 @@ func refusal(namespace string, err error, protocol int) *Packet {
 			body = message
 		}
 	}
-	text, encodeErr := encodeJSON(body)
+	text, encodeErr := jsjson.Marshal(body)
 	if encodeErr != nil {
 		text = json.RawMessage(`{"message":"refused"}`)
 	}

@@ -3,7 +3,6 @@ package socketio
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -43,22 +42,27 @@ type Packet struct {
 func (p *Packet) Encode() []*engineio.Message { return p.encode(Target{}) }
 
 func (p *Packet) encode(t Target) []*engineio.Message {
-	b := p.text
-	if b == nil || p.ID != nil {
-		b = append(p.appendHead(make([]byte, 0, len(p.Data)+len(p.Namespace)+32)), p.Data...)
-	}
-	text := engineio.NewText(b)
-	text.Plain = t.Plain
+	text := engineio.NewText(p.Text())
+	text.NoCompress = t.NoCompress
 	if len(p.Attachments) == 0 {
-		text.Key = t.Key
+		text.CoalesceKey, text.Skipped = t.CoalesceKey, t.Skipped
 	}
 	messages := []*engineio.Message{text}
 	for _, a := range p.Attachments {
 		m := engineio.NewBinary(a)
-		m.Plain = t.Plain
+		m.NoCompress = t.NoCompress
 		messages = append(messages, m)
 	}
 	return messages
+}
+
+// binarySize is how many bytes the attachments have together.
+func (p *Packet) binarySize() int {
+	n := 0
+	for _, a := range p.Attachments {
+		n += len(a)
+	}
+	return n
 }
 
 // appendHead appends what stands before Data.
@@ -78,8 +82,8 @@ func (p *Packet) appendHead(b []byte) []byte {
 }
 
 var (
-	errEmpty   = errors.New("an empty packet: the first character must be the packet type")
-	errPayload = errors.New("the payload does not fit the packet type")
+	errEmpty   = fmt.Errorf("%w: it is empty, the first character must be the packet type", ErrMalformed)
+	errPayload = fmt.Errorf("%w: the payload does not fit the packet type", ErrMalformed)
 )
 
 // DecodePacket reads the text part of a packet. The result aliases b.
@@ -88,7 +92,7 @@ func DecodePacket(b []byte) (*Packet, error) {
 		return nil, errEmpty
 	}
 	if b[0] < '0' || b[0] > '6' {
-		return nil, fmt.Errorf("packet type %q is unknown: allowed are 0 to 6", b[0])
+		return nil, fmt.Errorf("%w: the packet type %q is unknown, allowed are 0 to 6", ErrMalformed, b[0])
 	}
 	p := &Packet{Type: PacketType(b[0] - '0'), Namespace: "/"}
 	b = b[1:]
@@ -96,7 +100,7 @@ func DecodePacket(b []byte) (*Packet, error) {
 		count, rest, found := bytes.Cut(b, []byte{'-'})
 		n, err := strconv.ParseUint(string(count), 10, 31)
 		if !found || err != nil {
-			return nil, errors.New("a binary packet must announce the number of its attachments, then a hyphen")
+			return nil, fmt.Errorf("%w: a binary packet must announce the number of its attachments, then a hyphen", ErrMalformed)
 		}
 		p.expected, b = int(n), rest
 	}
@@ -114,7 +118,7 @@ func DecodePacket(b []byte) (*Packet, error) {
 	if digits > 0 {
 		id, err := strconv.ParseUint(string(b[:digits]), 10, 63)
 		if err != nil {
-			return nil, fmt.Errorf("acknowledgement id out of range: %w", err)
+			return nil, fmt.Errorf("%w: acknowledgement id out of range: %w", ErrMalformed, err)
 		}
 		p.ID, b = &id, b[digits:]
 	}
@@ -125,8 +129,13 @@ func DecodePacket(b []byte) (*Packet, error) {
 // check refuses what the protocol does not allow, as the Node parser does.
 func (p *Packet) check() error {
 	if len(p.Data) > 0 && !json.Valid(p.Data) {
-		return errors.New("the payload is not JSON")
+		return fmt.Errorf("%w: the payload is not JSON", ErrMalformed)
 	}
+	return p.checkPayload()
+}
+
+// checkPayload refuses JSON that does not fit the packet type.
+func (p *Packet) checkPayload() error {
 	first := byte(0)
 	if len(p.Data) > 0 {
 		first = bytes.TrimLeft(p.Data, " \t\r\n")[0]

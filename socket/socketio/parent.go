@@ -1,31 +1,37 @@
 package socketio
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+)
 
-// Parent stands for namespaces that come to be when clients ask for them, and
+// ParentNamespace stands for namespaces that come to be when clients ask for them, and
 // go when their last client has gone. What is registered here before holds for
 // each of them.
-type Parent struct {
+type ParentNamespace struct {
 	hooks
 	server *Server
 	allow  func(name string, auth json.RawMessage) bool
 }
 
 // Children returns the namespaces there are at the moment.
-func (p *Parent) Children() []*Namespace {
+func (p *ParentNamespace) Children() []*Namespace {
 	p.server.mu.RLock()
-	defer p.server.mu.RUnlock()
 	var all []*Namespace
 	for _, n := range p.server.namespaces {
 		if n.parent == p {
 			all = append(all, n)
 		}
 	}
+	p.server.mu.RUnlock()
+	for _, n := range all {
+		n.start()
+	}
 	return all
 }
 
 // Emit sends an event to every socket of every child.
-func (p *Parent) Emit(event string, args ...any) error {
+func (p *ParentNamespace) Emit(event string, args ...any) error {
 	for _, n := range p.Children() {
 		if err := n.Emit(event, args...); err != nil {
 			return err
@@ -34,63 +40,80 @@ func (p *Parent) Emit(event string, args ...any) error {
 	return nil
 }
 
-// child creates a namespace with the parent's hooks; the caller holds the
-// server's lock.
-func (p *Parent) child(name string) *Namespace {
-	n := newNamespace(p.server, name)
-	n.parent = p
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	n.checks, n.onConnect = p.checks, p.onConnect
-	for event, h := range p.handlers {
-		n.On(event, h)
-	}
-	return n
-}
+// errInternal is all that a client learns of a mistake in the program.
+var errInternal = &ConnectError{Message: "Internal server error"}
 
-// enter returns the namespace for a client at the door, so that it stays until
-// leaveDoor; nil where there is none of that name.
-func (srv *Server) enter(name string, auth json.RawMessage) *Namespace {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	n := srv.namespaces[name]
-	for _, p := range srv.parents {
-		if n != nil {
-			break
-		}
-		if p.allow(name, auth) {
-			n = p.child(name)
-			srv.namespaces[name] = n
-		}
-	}
+// reserve returns the namespace that a client asks for and keeps it from going
+// until doneJoining. The functions of the program run without a lock.
+func (srv *Server) reserve(name string, auth json.RawMessage) (*Namespace, error) {
+	srv.mu.RLock()
+	n, parents := srv.namespaces[name], srv.parents
 	if n != nil {
 		n.joining.Add(1)
 	}
-	return n
+	srv.mu.RUnlock()
+	if n == nil {
+		p, err := srv.parentOf(parents, name, auth)
+		if err != nil {
+			return nil, err
+		}
+		srv.mu.Lock()
+		if n = srv.namespaces[name]; n == nil {
+			n = newNamespace(srv, name)
+			n.parent = p
+			n.set.Store(p.set.Load())
+			srv.namespaces[name] = n
+		}
+		n.joining.Add(1)
+		srv.mu.Unlock()
+	}
+	if !srv.call("NewAdapter for the namespace", name, n.start) {
+		n.doneJoining()
+		return nil, errInternal
+	}
+	return n, nil
 }
 
-func (n *Namespace) leaveDoor() {
+// parentOf returns the first parent that lets the client into the namespace.
+func (srv *Server) parentOf(parents []*ParentNamespace, name string, auth json.RawMessage) (*ParentNamespace, error) {
+	for _, p := range parents {
+		allowed := false
+		if !srv.call("the function of OfFunc for the namespace", name, func() { allowed = p.allow(name, auth) }) {
+			return nil, errInternal
+		}
+		if allowed {
+			return p, nil
+		}
+	}
+	return nil, &ConnectError{Message: "Invalid namespace"}
+}
+
+func (n *Namespace) doneJoining() {
 	n.joining.Add(-1)
 	if n.rooms.count() == 0 {
-		n.server.tidy(n)
+		n.server.removeIfEmpty(n)
 	}
 }
 
-// tidy removes a namespace that was made for clients who are all gone.
-func (srv *Server) tidy(n *Namespace) {
+// removeIfEmpty removes a namespace that was made for clients who are all gone
+// and will not be back. After Close it is Close that ends its adapter.
+func (srv *Server) removeIfEmpty(n *Namespace) {
 	if n.parent == nil {
+		return
+	}
+	if n.log != nil && n.log.anyAbsent() {
+		time.AfterFunc(n.log.MaxDisconnection+time.Second, func() { srv.removeIfEmpty(n) })
 		return
 	}
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
-	if n.joining.Load() > 0 || n.rooms.count() > 0 || srv.namespaces[n.name] != n || n.remembers() {
+	if srv.closed || n.joining.Load() > 0 || n.rooms.count() > 0 || srv.namespaces[n.name] != n || n.log != nil && n.log.away.Load() > 0 {
 		return
 	}
 	delete(srv.namespaces, n.name)
-	if n.adapter != nil {
-		_ = n.adapter.Close() // the server that it leaves has nothing to tell it
-	}
+	// Beside the caller, who may be at work for the adapter that Close waits for.
+	srv.work.Go(func() {
+		// The server that it leaves has nothing to tell it.
+		srv.call("the adapter of the namespace", n.name, func() { _ = n.stop() })
+	})
 }
-
-// remembers reports whether clients may come back to it.
-func (n *Namespace) remembers() bool { return n.log != nil && n.log.holds() }

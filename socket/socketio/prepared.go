@@ -2,8 +2,6 @@ package socketio
 
 import (
 	"fmt"
-
-	"github.com/devops-insights/devops-insights/socket/engineio"
 )
 
 // Prepared is an event that is encoded once, however many clients it is sent
@@ -11,7 +9,7 @@ import (
 type Prepared struct {
 	namespace *Namespace
 	packet    *Packet
-	messages  []*engineio.Message
+	encoding  *encoding
 }
 
 // Prepare encodes an event for Socket.Send. Arguments follow the rules of
@@ -21,7 +19,7 @@ func (n *Namespace) Prepare(event string, args ...any) (*Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Prepared{namespace: n, packet: p, messages: p.Encode()}, nil
+	return &Prepared{namespace: n, packet: p, encoding: &encoding{packet: p}}, nil
 }
 
 // Send sends an event that the socket's namespace has prepared, as Emit does.
@@ -29,5 +27,5 @@ func (s *Socket) Send(e *Prepared) error {
 	if e.namespace != s.namespace {
 		return fmt.Errorf("an event of the namespace %s is not for a socket of %s", e.namespace.name, s.namespace.name)
 	}
-	return Emitter{socket: s}.send(e.packet, func() []*engineio.Message { return e.messages })
+	return Emitter{socket: s}.send(e.packet, e.encoding.messages)
 }

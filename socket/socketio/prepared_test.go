@@ -13,7 +13,7 @@ var _ = Describe("a prepared event", func() {
 		n := srv.Of("/")
 		prepared, err := n.Prepare("news", map[string]any{"n": 1, "blob": []byte{1, 2}})
 		Expect(err).NotTo(HaveOccurred())
-		n.On("ask", func(s *Socket, _ Args, _ Acknowledge) {
+		n.On("ask", func(s *Socket, _ Args, _ Ack) {
 			Expect(s.Emit("before")).To(Succeed())
 			Expect(s.Send(prepared)).To(Succeed())
 			Expect(s.Emit("after")).To(Succeed())

@@ -23,8 +23,8 @@ func mirror(n *Namespace) {
 		}
 		_ = s.Emit("auth", auth)
 	})
-	n.On("message", func(s *Socket, args Args, _ Acknowledge) { _ = s.Emit("message-back", args.Values()...) })
-	n.On("message-with-ack", func(_ *Socket, args Args, ack Acknowledge) { _ = ack(args.Values()...) })
+	n.On("message", func(s *Socket, args Args, _ Ack) { _ = s.Emit("message-back", args.Values()...) })
+	n.On("message-with-ack", func(_ *Socket, args Args, ack Ack) { _ = ack(args.Values()...) })
 }
 
 // frames writes text frames, and binary ones that begin with "binary:".

@@ -1,10 +1,12 @@
 package socketio
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/devops-insights/devops-insights/socket/engineio"
@@ -29,18 +31,11 @@ type Recovery struct {
 }
 
 func (r Recovery) withDefaults() Recovery {
-	set := func(n *int, v int) {
-		if *n <= 0 {
-			*n = v
-		}
-	}
-	if r.MaxDisconnection <= 0 {
-		r.MaxDisconnection = 2 * time.Minute
-	}
-	set(&r.MaxEvents, 10_000)
-	set(&r.MaxBytes, 64<<20)
-	set(&r.MaxSessions, 10_000)
-	if r.Now == nil {
+	r.MaxDisconnection = cmp.Or(max(0, r.MaxDisconnection), 2*time.Minute)
+	r.MaxEvents = cmp.Or(max(0, r.MaxEvents), 10_000)
+	r.MaxBytes = cmp.Or(max(0, r.MaxBytes), 64<<20)
+	r.MaxSessions = cmp.Or(max(0, r.MaxSessions), 10_000)
+	if r.Now == nil { // functions cannot be compared
 		r.Now = time.Now
 	}
 	return r
@@ -57,13 +52,14 @@ type recoveryLog struct {
 	bytes   int
 	present map[string]*Socket // by pid
 	absent  map[string]*absence
-	order   []*absence // the same, oldest first
+	order   []*absence   // the same, oldest first
+	away    atomic.Int64 // how many are absent, for those who must not take the lock
 }
 
 type loggedEvent struct {
 	at       time.Time
 	target   Target
-	messages []*engineio.Message
+	encoding *encoding
 	size     int
 }
 
@@ -74,7 +70,7 @@ type absence struct {
 	id    string
 	rooms []string
 	data  any
-	since uint64 // events before this one were none of its business
+	since uint64 // the first event that was sent after the client had connected
 }
 
 func newRecoveryLog(r Recovery) *recoveryLog {
@@ -94,16 +90,20 @@ func (l *recoveryLog) broadcast(n *Namespace, p *Packet, t Target) {
 	defer l.mu.Unlock()
 	logged := *p
 	logged.Data, logged.text = withOffset(p.Data, l.next), nil
-	messages := logged.encode(t)
-	e := loggedEvent{at: l.Now(), target: t, messages: messages}
-	for _, m := range messages {
-		e.size += m.Len()
-	}
+	e := loggedEvent{at: l.Now(), target: t, encoding: &encoding{packet: &logged, target: t}}
+	n.deliver(n.rooms.members(t), p, e.encoding)
 	l.next++
 	l.events = append(l.events, e)
-	l.bytes += e.size
+	l.count(&l.events[len(l.events)-1])
 	l.prune(e.at)
-	n.deliver(n.rooms.members(t), p, messages, t)
+}
+
+// count counts the bytes of an event, with the encodings made so far; the
+// caller holds the lock.
+func (l *recoveryLog) count(e *loggedEvent) {
+	l.bytes -= e.size
+	e.size = len(e.encoding.packet.Data) + e.encoding.size()
+	l.bytes += e.size
 }
 
 func withOffset(data json.RawMessage, n uint64) json.RawMessage {
@@ -136,10 +136,11 @@ func (l *recoveryLog) prune(now time.Time) {
 	}
 	clear(l.order[:drop])
 	l.order = l.order[drop:]
+	l.away.Store(int64(len(l.absent)))
 }
 
-// enter notes a new client and sends it its welcome; no event comes between.
-func (l *recoveryLog) enter(s *Socket, welcome func()) {
+// register notes a new client and sends it its welcome; no event comes between.
+func (l *recoveryLog) register(s *Socket, welcome func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s.away = &absence{pid: engineio.NewID(), id: s.id, since: l.next}
@@ -149,8 +150,8 @@ func (l *recoveryLog) enter(s *Socket, welcome func()) {
 	}
 }
 
-// leave remembers a client that may come back, or forgets it.
-func (l *recoveryLog) leave(s *Socket, rooms []string, back bool) {
+// disconnected remembers a client that may come back, or forgets it.
+func (l *recoveryLog) disconnected(s *Socket, rooms []string, back bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := s.away
@@ -167,9 +168,9 @@ func (l *recoveryLog) leave(s *Socket, rooms []string, back bool) {
 	l.prune(a.at)
 }
 
-// holder returns the socket that has the pid at the moment: a client may be
+// owner returns the socket that has the pid at the moment: a client may be
 // back before the loss of its former connection is noticed.
-func (l *recoveryLog) holder(pid string) *Socket {
+func (l *recoveryLog) owner(pid string) *Socket {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.present[pid]
@@ -205,10 +206,16 @@ func (l *recoveryLog) restore(s *Socket, pid string, offset *string, resume func
 		return true // and the client may try again
 	}
 	delete(l.absent, pid)
-	for _, e := range l.events[from-first:] {
-		if e.target.reaches(a) {
-			_ = s.sendEncoded(e.messages, false)
+	l.away.Store(int64(len(l.absent)))
+	for i := range l.events[from-first:] {
+		e := &l.events[from-first+uint64(i)]
+		if !e.target.reaches(a) {
+			continue
 		}
+		if messages, err := e.encoding.messages(s.client.parser); err == nil {
+			_ = s.sendEncoded(messages, false)
+		}
+		l.count(e)
 	}
 	return true
 }
@@ -219,8 +226,8 @@ func (t Target) reaches(a *absence) bool {
 	return (len(t.Rooms) == 0 || slices.ContainsFunc(t.Rooms, in)) && !slices.ContainsFunc(t.Except, in)
 }
 
-// holds reports whether anyone may still come back.
-func (l *recoveryLog) holds() bool {
+// anyAbsent reports whether anyone may still come back.
+func (l *recoveryLog) anyAbsent() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.prune(l.Now())

@@ -82,6 +82,8 @@ var _ = Describe("connection state recovery", func() {
 		Expect(q.next()).To(HavePrefix(`42["first"`))
 		Expect((<-sockets).Recovered()).To(BeTrue())
 		Expect(former.Done()).To(BeClosed())
+		recovered, lost := n.server.Recoveries()
+		Expect([]uint64{recovered, lost}).To(Equal([]uint64{1, 0}))
 	})
 
 	DescribeTable("says honestly that it could not", func(r Recovery, wait time.Duration, events int, change func(w welcome, offset string) string) {
@@ -102,6 +104,8 @@ var _ = Describe("connection state recovery", func() {
 		Expect(again.SID).NotTo(Equal(w.SID))
 		Expect(again.PID).NotTo(Equal(w.PID))
 		Expect((<-sockets).Recovered()).To(BeFalse())
+		recovered, lost := n.server.Recoveries()
+		Expect([]uint64{recovered, lost}).To(Equal([]uint64{0, 1}))
 	},
 		Entry("after too long", Recovery{}, 3*time.Minute, 0, claim),
 		Entry("after too many events", Recovery{MaxEvents: 5}, time.Duration(0), 7, claim),

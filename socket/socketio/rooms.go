@@ -31,17 +31,18 @@ type room struct {
 type member struct {
 	*Socket
 	session *engineio.Session
+	parser  parser
 }
 
-func (s *Socket) member() member { return member{s, s.client.session} }
+func (s *Socket) member() member { return member{s, s.client.session, s.client.parser} }
 
 func newRooms() *rooms {
 	return &rooms{sockets: make(map[string]*Socket), named: make(map[string]*room), watch: func(string, bool) {}}
 }
 
-// enter adds a socket. welcome sends it its CONNECT packet under the lock: no
+// add takes a socket in. welcome sends it its CONNECT packet under the lock: no
 // broadcast comes before it, and none that follows is missed.
-func (r *rooms) enter(s *Socket, welcome func()) {
+func (r *rooms) add(s *Socket, welcome func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	welcome()
@@ -52,8 +53,9 @@ func (r *rooms) enter(s *Socket, welcome func()) {
 	}
 }
 
-// exit takes the socket out of the namespace and reports how many are left.
-func (r *rooms) exit(s *Socket) int {
+// remove takes the socket out of the namespace and reports how many are left.
+// The socket itself knows its rooms until forget.
+func (r *rooms) remove(s *Socket) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, name := range s.rooms {
@@ -67,6 +69,12 @@ func (r *rooms) exit(s *Socket) int {
 		}
 	}
 	return len(r.sockets)
+}
+
+func (r *rooms) forget(s *Socket) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.rooms, s.left = nil, true
 }
 
 // join adds the socket to rooms and reports false, adding none, where it would
@@ -138,6 +146,23 @@ func (r *rooms) of(s *Socket) []string {
 	return slices.Clone(s.rooms)
 }
 
+// withID returns the rooms of a socket, its id first.
+func (r *rooms) withID(s *Socket) []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if s.left {
+		return nil
+	}
+	return append([]string{s.id}, s.rooms...)
+}
+
+// has reports whether the socket is a member of the room, or the room its id.
+func (r *rooms) has(s *Socket, name string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return !s.left && (name == s.id || slices.Contains(s.rooms, name))
+}
+
 func (r *rooms) names() []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -148,6 +173,17 @@ func (r *rooms) count() int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return len(r.sockets)
+}
+
+// size returns how many members the room has.
+func (r *rooms) size(name string) int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	in := r.named[name]
+	if in == nil {
+		return 0
+	}
+	return len(in.members)
 }
 
 // members returns the sockets of the target, each once. The result is shared:
@@ -168,7 +204,7 @@ func (r *rooms) members(t Target) []member {
 		}
 	}
 	var result []member
-	take := func(list []member) {
+	add := func(list []member) {
 		for _, s := range list {
 			if _, done := seen[s.Socket]; !done {
 				seen[s.Socket] = struct{}{}
@@ -177,10 +213,10 @@ func (r *rooms) members(t Target) []member {
 		}
 	}
 	if len(t.Rooms) == 0 {
-		take(r.everyone())
+		add(r.everyone())
 	}
 	for _, name := range t.Rooms {
-		take(r.inRoom(name))
+		add(r.inRoom(name))
 	}
 	return result
 }

@@ -1,73 +1,21 @@
 package socketio
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"net/http"
+	"fmt"
+	"maps"
 	"regexp"
-	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/devops-insights/devops-insights/socket/engineio"
 )
-
-// Options configures a Server. The zero value of every field is usable.
-type Options struct {
-	// Engine configures the connections; its OnSession is set by the server.
-	Engine engineio.Options
-	// ConnectTimeout is how long a connection may stay without joining a
-	// namespace. Zero: 45 s.
-	ConnectTimeout time.Duration
-	// MaxAttachments is how many binary parts one packet may have. Zero: 10.
-	MaxAttachments int
-	// MaxBinary is how many bytes they may have together. Zero: 16 MiB.
-	MaxBinary int
-	// MaxNesting is how deep arrays and objects of a packet may nest. Zero: 200.
-	MaxNesting int
-	// MaxNamespaces is how many namespaces one connection may be in. Zero: 100.
-	MaxNamespaces int
-	// MaxRooms is how many rooms one socket may be in. Zero: 1000.
-	MaxRooms int
-	// MaxPendingAcks is how many acknowledgements one socket may owe. Zero:
-	// 1000.
-	MaxPendingAcks int
-	// MaxEventRate is how many packets a second one connection may send, with
-	// bursts of five times as many. Zero: no bound; the handlers' own pace
-	// slows the client down.
-	MaxEventRate float64
-	// Recovery switches connection state recovery on. Nil: off, as in Node.
-	Recovery *Recovery
-	// NewAdapter makes the adapter of a namespace. Nil: none, this server is
-	// alone.
-	NewAdapter func(n *Namespace) Adapter
-	// Logf is told of refused packets and of handlers that panicked. Nil:
-	// nothing is logged.
-	Logf func(format string, args ...any)
-}
-
-func (o Options) withDefaults() Options {
-	set := func(n *int, v int) {
-		if *n <= 0 {
-			*n = v
-		}
-	}
-	if o.ConnectTimeout <= 0 {
-		o.ConnectTimeout = 45 * time.Second
-	}
-	set(&o.MaxAttachments, 10)
-	set(&o.MaxBinary, 16<<20)
-	set(&o.MaxNesting, 200)
-	set(&o.MaxNamespaces, 100)
-	set(&o.MaxRooms, 1000)
-	set(&o.MaxPendingAcks, 1000)
-	if o.Logf == nil {
-		o.Logf = func(string, ...any) {}
-	}
-	return o
-}
 
 // Server is an http.Handler that speaks Socket.IO v5. Serve it at the path
 // "/socket.io/".
@@ -75,11 +23,15 @@ type Server struct {
 	opts   Options
 	engine *engineio.Server
 	work   sync.WaitGroup // what handlers do
+	panics atomic.Uint64
+	// Clients that came back, and got what they had missed or did not.
+	recovered, lost atomic.Uint64
 
 	mu         sync.RWMutex
 	closed     bool
 	namespaces map[string]*Namespace
-	parents    []*Parent
+	parents    []*ParentNamespace
+	onError    []func(*ConnectionError)
 }
 
 // NewServer returns a server with the default namespace "/".
@@ -91,50 +43,70 @@ func NewServer(opts Options) *Server {
 	return srv
 }
 
-func rooted(name string) string {
-	if !strings.HasPrefix(name, "/") {
-		return "/" + name
-	}
-	return name
-}
-
 // Of returns the namespace of that name and creates it if need be.
 func (srv *Server) Of(name string) *Namespace {
-	name = rooted(name)
+	if !strings.HasPrefix(name, "/") {
+		name = "/" + name
+	}
 	srv.mu.Lock()
-	defer srv.mu.Unlock()
 	n := srv.namespaces[name]
 	if n == nil {
 		n = newNamespace(srv, name)
 		srv.namespaces[name] = n
 	}
+	srv.mu.Unlock()
+	n.start()
 	return n
+}
+
+// Namespaces returns the namespaces there are at the moment, by name.
+func (srv *Server) Namespaces() []*Namespace {
+	srv.mu.RLock()
+	defer srv.mu.RUnlock()
+	return slices.SortedFunc(maps.Values(srv.namespaces), func(a, b *Namespace) int { return cmp.Compare(a.name, b.name) })
 }
 
 // OfPattern returns the parent of all namespaces whose names match and that
 // have not been created with Of.
-func (srv *Server) OfPattern(pattern *regexp.Regexp) *Parent {
+func (srv *Server) OfPattern(pattern *regexp.Regexp) *ParentNamespace {
 	return srv.OfFunc(func(name string, _ json.RawMessage) bool { return pattern.MatchString(name) })
 }
 
 // OfFunc returns the parent of all namespaces that allow lets a client into:
-// it gets the name and the payload of the client's CONNECT packet.
-func (srv *Server) OfFunc(allow func(name string, auth json.RawMessage) bool) *Parent {
-	p := &Parent{server: srv, allow: allow}
+// it gets the name and the payload of the client's CONNECT packet. It may be
+// called by many clients at once.
+func (srv *Server) OfFunc(allow func(name string, auth json.RawMessage) bool) *ParentNamespace {
+	p := &ParentNamespace{server: srv, allow: allow}
 	srv.mu.Lock()
 	defer srv.mu.Unlock()
 	srv.parents = append(srv.parents, p)
 	return p
 }
 
-// ServeHTTP implements http.Handler.
-func (srv *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { srv.engine.ServeHTTP(w, r) }
-
 // Connections returns the number of open connections.
 func (srv *Server) Connections() int { return srv.engine.Count() }
 
-// Stats returns counters of the connections, their ends and the limits met.
+// Memory returns the bound of all that waits in the server; see
+// engineio.Options.MaxMemory.
+func (srv *Server) Memory() *engineio.Budget { return srv.engine.Memory() }
+
+// Counts returns counters of the connections, their ends and the limits met; see
+// engineio.Server.Counts.
+func (srv *Server) Counts() engineio.Stats { return srv.engine.Counts() }
+
+// Stats returns the same and what the connections carry. It goes through them.
 func (srv *Server) Stats() engineio.Stats { return srv.engine.Stats() }
+
+// Recoveries returns how many clients came back and were restored, and how many
+// came back and began anew, because they or their events were not known any
+// more; see Options.Recovery.
+func (srv *Server) Recoveries() (recovered, lost uint64) {
+	return srv.recovered.Load(), srv.lost.Load()
+}
+
+// Panics returns how many functions of the program have panicked so far. Each
+// was logged with its stack.
+func (srv *Server) Panics() uint64 { return srv.panics.Load() }
 
 // Drain takes no new connections and ends the open ones evenly over a time of
 // at most spread, in a way that makes clients reconnect. Close comes after it.
@@ -155,20 +127,18 @@ func (srv *Server) Close(ctx context.Context) error {
 	select {
 	case <-finished:
 	case <-ctx.Done():
-		err = errors.Join(err, errors.New("handlers of clients were still at work"))
+		err = errors.Join(err, fmt.Errorf("socketio: handlers of clients were still at work: %w", ctx.Err()))
 	}
 	srv.mu.RLock()
 	defer srv.mu.RUnlock()
 	for _, n := range srv.namespaces {
-		if n.adapter != nil {
-			err = errors.Join(err, n.adapter.Close())
-		}
+		err = errors.Join(err, n.stop())
 	}
 	return err
 }
 
-// spawn runs f beside the caller, and Close waits for it. After Close there is
-// nobody to wait: f runs at once.
+// spawn runs f in a goroutine that Close waits for. After Close, f runs before
+// spawn returns.
 func (srv *Server) spawn(f func()) {
 	srv.mu.RLock()
 	if srv.closed {
@@ -178,11 +148,4 @@ func (srv *Server) spawn(f func()) {
 	}
 	srv.work.Go(f)
 	srv.mu.RUnlock()
-}
-
-// survive keeps a mistake in one handler from taking every client down.
-func (srv *Server) survive(where, name string) {
-	if v := recover(); v != nil {
-		srv.opts.Logf("%s %q panicked: %v\n%s", where, name, v, debug.Stack())
-	}
 }

@@ -63,13 +63,13 @@ var _ = Describe("a Socket.IO server", func() {
 		var got []int
 		srv.Of("/").OnConnect(func(s *Socket) {
 			Expect(string(s.Auth())).To(Equal(`{"token":"t"}`))
-			s.On("n", func(args Args, _ Acknowledge) {
+			s.On("n", func(args Args, _ Ack) {
 				var n int
 				if args.Decode(0, &n) == nil {
 					got = append(got, n)
 				}
 			})
-			s.On("done", func(_ Args, ack Acknowledge) { _ = ack("all", len(got)) })
+			s.On("done", func(_ Args, ack Ack) { _ = ack("all", len(got)) })
 		})
 		p := connect("/,")
 		for i := range 1000 {
@@ -97,7 +97,7 @@ var _ = Describe("a Socket.IO server", func() {
 		srv, connect := serve(Options{})
 		n := srv.Of("/")
 		n.OnConnect(func(s *Socket) {
-			s.On("join", func(args Args, ack Acknowledge) {
+			s.On("join", func(args Args, ack Ack) {
 				for i := range args.Len() {
 					var room string
 					_ = args.Decode(i, &room)
@@ -121,7 +121,7 @@ var _ = Describe("a Socket.IO server", func() {
 	It("carries binary both ways", func() {
 		srv, connect := serve(Options{})
 		srv.Of("/").OnConnect(func(s *Socket) {
-			s.On("echo", func(args Args, ack Acknowledge) {
+			s.On("echo", func(args Args, ack Ack) {
 				v, _ := args.Value(0)
 				_ = ack(v)
 			})
@@ -171,8 +171,8 @@ var _ = Describe("a Socket.IO server", func() {
 	It("goes on when a handler panics", func() {
 		srv, connect := serve(Options{})
 		srv.Of("/").OnConnect(func(s *Socket) {
-			s.On("bad", func(Args, Acknowledge) { panic("a mistake") })
-			s.On("good", func(_ Args, ack Acknowledge) { _ = ack() })
+			s.On("bad", func(Args, Ack) { panic("a mistake") })
+			s.On("good", func(_ Args, ack Ack) { _ = ack() })
 		})
 		p := connect("/,")
 		p.send(`42["bad"]`, `421["good"]`)

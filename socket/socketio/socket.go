@@ -3,7 +3,6 @@ package socketio
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -11,9 +10,6 @@ import (
 
 	"github.com/devops-insights/devops-insights/socket/engineio"
 )
-
-// ErrDisconnected is returned when a socket is or becomes disconnected.
-var ErrDisconnected = errors.New("the socket is disconnected")
 
 // Socket is one client within one namespace. Its methods may be called from
 // any goroutine.
@@ -30,15 +26,19 @@ type Socket struct {
 	since     time.Time
 	done      chan struct{}
 	away      *absence // what its recovery needs; guarded by the log's lock
-	rooms     []string // guarded by the namespace's rooms
+	rooms     []string // guarded by the namespace's rooms, as is left
+	left      bool     // rooms are not known any more
 	recovered bool
+	leaving   bool // the client has said so; guarded by the client's lock
+	// welcomed says that the client was told that it is connected, and the
+	// connect handlers were run; touched only by what the client's inbox runs.
+	welcomed bool
 
-	mu           sync.Mutex
-	gone         bool
-	data         any
-	listeners    listeners
-	onDisconnect []func(reason Reason)
-	acks         map[uint64]pending
+	mu        sync.Mutex
+	gone      bool
+	data      any
+	listeners listeners
+	acks      map[uint64]pending
 }
 
 // Reason says why a socket was disconnected, in the words of Node's socket.io.
@@ -131,6 +131,15 @@ func (s *Socket) Data() any {
 // Join enters rooms, or none of them with an error: ErrDisconnected, or the
 // bound of Options.MaxRooms.
 func (s *Socket) Join(rooms ...string) error {
+	tell := s.watchRooms(rooms, true)
+	if err := s.join(rooms); err != nil {
+		return err
+	}
+	tell()
+	return nil
+}
+
+func (s *Socket) join(rooms []string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.gone {
@@ -138,19 +147,26 @@ func (s *Socket) Join(rooms ...string) error {
 	}
 	most := s.namespace.server.opts.MaxRooms
 	if !s.namespace.rooms.join(s, rooms, most) {
-		s.namespace.server.engine.Limited(LimitRooms)
-		return fmt.Errorf("a socket may be in %d rooms (MaxRooms), and would be in more", most)
+		s.namespace.server.engine.CountLimit(LimitRooms)
+		return fmt.Errorf("%w: at most %d (Options.MaxRooms)", ErrTooManyRooms, most)
 	}
 	return nil
 }
 
 // Leave leaves rooms.
-func (s *Socket) Leave(rooms ...string) { s.namespace.rooms.leave(s, rooms) }
-
-// Rooms returns the rooms the socket is in, its id first.
-func (s *Socket) Rooms() []string {
-	return append([]string{s.id}, s.namespace.rooms.of(s)...)
+func (s *Socket) Leave(rooms ...string) {
+	tell := s.watchRooms(rooms, false)
+	s.namespace.rooms.leave(s, rooms)
+	tell()
 }
+
+// Rooms returns the rooms the socket is in, its id first; none after the
+// functions of OnDisconnecting.
+func (s *Socket) Rooms() []string { return s.namespace.rooms.withID(s) }
+
+// In reports whether the socket is in the room, as Rooms would tell, without a
+// copy of the list.
+func (s *Socket) In(room string) bool { return s.namespace.rooms.has(s, room) }
 
 // Broadcast selects every other socket of the namespace.
 func (s *Socket) Broadcast() Broadcast { return s.namespace.Except(s.id) }
@@ -158,12 +174,21 @@ func (s *Socket) Broadcast() Broadcast { return s.namespace.Except(s.id) }
 // To selects the members of rooms, without this socket.
 func (s *Socket) To(rooms ...string) Broadcast { return s.Broadcast().To(rooms...) }
 
+// OnDisconnecting adds a function that is told once why the socket goes, just
+// before those of OnDisconnect: Rooms and In still tell the rooms it was in,
+// although broadcasts reach it no more.
+func (s *Socket) OnDisconnecting(f func(reason Reason)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listeners.onDisconnecting = append(s.listeners.onDisconnecting, f)
+}
+
 // OnDisconnect adds a function that is told once why the socket went. It runs
 // after the last handler has returned.
 func (s *Socket) OnDisconnect(f func(reason Reason)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.onDisconnect = append(s.onDisconnect, f)
+	s.listeners.onDisconnect = append(s.listeners.onDisconnect, f)
 }
 
 // Disconnect takes the socket out of its namespace; the client hears "io
@@ -172,7 +197,7 @@ func (s *Socket) OnDisconnect(f func(reason Reason)) {
 func (s *Socket) Disconnect() {
 	_ = s.send(&Packet{Type: PacketDisconnect, Namespace: s.namespace.name})
 	s.client.remove(s)
-	s.leave(ReasonServerNamespace)
+	s.end(ReasonServerNamespace)
 }
 
 // CloseConnection disconnects all sockets of the client and closes the
@@ -184,8 +209,8 @@ func (s *Socket) CloseConnection() {
 	s.client.session.Close()
 }
 
-// leave ends the socket: rooms first, so that no broadcast finds it any more.
-func (s *Socket) leave(reason Reason) {
+// end takes the socket out: rooms first, so that no broadcast finds it any more.
+func (s *Socket) end(reason Reason) {
 	s.mu.Lock()
 	if s.gone {
 		s.mu.Unlock()
@@ -196,24 +221,29 @@ func (s *Socket) leave(reason Reason) {
 	s.acks = nil
 	s.mu.Unlock()
 	n := s.namespace
+	s.client.owe(-len(acks))
 	rooms := n.rooms.of(s)
-	left := n.rooms.exit(s)
+	left := n.rooms.remove(s)
 	if n.log != nil {
-		n.log.leave(s, rooms, reason.recoverable())
+		n.log.disconnected(s, rooms, reason.recoverable())
 	}
 	close(s.done)
 	for _, answer := range acks {
-		answer(Args{}, false)
+		s.tell(answer, Args{}, false)
 	}
-	s.client.do(func() {
-		s.mu.Lock()
-		all := s.onDisconnect
-		s.mu.Unlock()
-		for _, f := range all {
-			f(reason)
-		}
-	})
+	s.client.enqueue(func() { n.runDisconnectHandlers(s, reason) })
 	if left == 0 {
-		n.server.tidy(n)
+		n.server.removeIfEmpty(n)
 	}
+}
+
+// discard ends a socket that never was the namespace's: what its middleware
+// did is undone.
+func (s *Socket) discard() {
+	s.mu.Lock()
+	s.gone = true
+	s.mu.Unlock()
+	s.namespace.rooms.remove(s)
+	s.namespace.rooms.forget(s)
+	close(s.done)
 }

@@ -122,7 +122,7 @@ var _ = It("stands a storm of clients that come, upgrade, join, flood and vanish
 		Recovery: &Recovery{MaxSessions: 50, MaxEvents: 100},
 	})
 	for _, n := range []*Namespace{srv.Of("/"), srv.Of("/custom")} {
-		n.On("join", func(s *Socket, args Args, _ Acknowledge) {
+		n.On("join", func(s *Socket, args Args, _ Ack) {
 			for i := range args.Len() {
 				var room string
 				if args.Decode(i, &room) == nil {
@@ -130,9 +130,9 @@ var _ = It("stands a storm of clients that come, upgrade, join, flood and vanish
 				}
 			}
 		})
-		n.On("leave", func(s *Socket, _ Args, _ Acknowledge) { s.Leave("a", "b") })
-		n.On("shout", func(s *Socket, _ Args, _ Acknowledge) { _ = s.To("a").Emit("shouted") })
-		n.On("echo", func(_ *Socket, args Args, ack Acknowledge) { _ = ack(args.Values()...) })
+		n.On("leave", func(s *Socket, _ Args, _ Ack) { s.Leave("a", "b") })
+		n.On("shout", func(s *Socket, _ Args, _ Ack) { _ = s.To("a").Emit("shouted") })
+		n.On("echo", func(_ *Socket, args Args, ack Ack) { _ = ack(args.Values()...) })
 	}
 	web := httptest.NewServer(srv)
 	defer web.Close()

@@ -80,7 +80,7 @@ func BenchmarkHistory(b *testing.B) {
 				b.Run(ask.name, func(b *testing.B) {
 					b.ReportAllocs()
 					for b.Loop() {
-						found, err := s.History(context.Background(), ask.query)
+						found, err := store.History(context.Background(), s, ask.query)
 						if err != nil || len(found) != 1000 && ask.query.API != "unknown" {
 							b.Fatal(len(found), err)
 						}
@@ -97,7 +97,7 @@ func BenchmarkHistory4KB(b *testing.B) {
 	benchFill(b, s, 10_000, 4000)
 	b.ReportAllocs()
 	for b.Loop() {
-		rows, err := s.History(context.Background(), store.Query{API: "acme", Source: "region-1", Limit: 1000})
+		rows, err := store.History(context.Background(), s, store.Query{API: "acme", Source: "region-1", Limit: 1000})
 		if err != nil || len(rows) != 1000 {
 			b.Fatal(len(rows), err)
 		}

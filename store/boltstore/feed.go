@@ -1,42 +1,42 @@
 package boltstore
 
 import (
+	"cmp"
 	"context"
-	"sync"
+	"errors"
+	"slices"
+
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/devops-insights/devops-insights/store"
+	"github.com/devops-insights/devops-insights/store/internal/fanout"
 )
 
-// feedBuffer is how many changes may wait for a watcher before the writer
-// waits for it too: nothing is skipped and nothing grows.
-const feedBuffer = 256
-
-type feed struct {
-	mu       sync.Mutex
-	watchers map[*watcher]struct{}
+// snapshot reads the latest value of every region, in the order of their first
+// storing.
+func (s *Store) snapshot() ([]store.Metric, error) {
+	var found []record
+	err := s.read(func(tx *bolt.Tx) error {
+		return tx.Bucket(bucketLatest()).ForEach(func(k, v []byte) error {
+			r, err := decode(v)
+			if newer, ok := s.memory.latest[string(k)]; ok {
+				r, err = newer, nil
+			}
+			found = append(found, r)
+			return err
+		})
+	})
+	return inFirstOrder(found), err
 }
 
-type watcher struct {
-	changes chan store.Change
-	gone    chan struct{}
-}
-
-// announce hands the change to every watcher, in the order of the commits.
-func (f *feed) announce(c store.Change, stop <-chan struct{}) {
-	f.mu.Lock()
-	watching := make([]*watcher, 0, len(f.watchers))
-	for w := range f.watchers {
-		watching = append(watching, w)
+// inFirstOrder sorts latest values by the first storing of their regions.
+func inFirstOrder(found []record) []store.Metric {
+	slices.SortFunc(found, func(a, b record) int { return cmp.Compare(a.First, b.First) })
+	all := make([]store.Metric, len(found))
+	for i, r := range found {
+		all[i] = r.metric()
 	}
-	f.mu.Unlock()
-	for _, w := range watching {
-		select {
-		case w.changes <- c:
-		case <-w.gone:
-		case <-stop:
-			return
-		}
-	}
+	return all
 }
 
 // Watch implements store.Feed. handle must not call Save: the writer waits
@@ -45,16 +45,32 @@ func (s *Store) Watch(ctx context.Context, ready func(), handle func(context.Con
 	if s.isClosed() {
 		return store.ErrClosed
 	}
-	w := &watcher{changes: make(chan store.Change, feedBuffer), gone: make(chan struct{})}
-	s.feed.mu.Lock()
-	s.feed.watchers[w] = struct{}{}
-	s.feed.mu.Unlock()
-	defer func() {
-		s.feed.mu.Lock()
-		delete(s.feed.watchers, w)
-		s.feed.mu.Unlock()
-		close(w.gone)
-	}()
+	// Between two commits: what is committed before is in the snapshot, what comes
+	// after it is heard of, and nothing is in both.
+	var snapshot []store.Metric
+	var changes *fanout.Listener
+	err := s.inWriter(ctx, func() (err error) {
+		if snapshot, err = s.snapshot(); err == nil {
+			changes = s.feed.Listen()
+		}
+		return err
+	})
+	if errors.Is(err, ErrDamaged) {
+		return wayOut(s.opts.Path, err)
+	}
+	if err != nil {
+		return err
+	}
+	defer changes.Close()
+	for _, m := range snapshot {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := handle(ctx, store.Change{Metric: m, Snapshot: true}); err != nil {
+			return err
+		}
+	}
+	snapshot = nil
 	if ready != nil {
 		ready()
 	}
@@ -64,10 +80,19 @@ func (s *Store) Watch(ctx context.Context, ready func(), handle func(context.Con
 			return ctx.Err()
 		case <-s.stop:
 			return store.ErrClosed
-		case c := <-w.changes:
+		case c := <-changes.Changes():
 			if err := handle(ctx, c); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// Refresh implements store.Feed. A Watch of this store has missed nothing:
+// nobody else writes the file.
+func (s *Store) Refresh(ctx context.Context) error {
+	if s.isClosed() {
+		return store.ErrClosed
+	}
+	return ctx.Err()
 }

@@ -7,37 +7,74 @@ import (
 	"fmt"
 	"math"
 	"time"
+	"unicode/utf8"
 
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/devops-insights/devops-insights/store"
+	"github.com/devops-insights/devops-insights/store/jsjson"
 )
 
-// schema is the version of the layout below.
-const schema = 1
+// schema is the version of the layout below. Layout 1 had the latest values and
+// the rows alone: such a file is continued. A program that knows no other would
+// store late rows without taking the marks back, so that it has to refuse the
+// file from then on, and does.
+const schema = 2
 
-// The buckets: the latest value under <api> 0 <source>; history rows under
-// their time and sequence, for retention; and, for questions, keys <api> 0
+// The buckets of the rows: the latest value under <api> 0 <source>; history rows
+// under their time and sequence, for retention; and, for questions, keys <api> 0
 // <source> 0 <time> <sequence> without a value.
 func bucketMeta() []byte   { return []byte("meta") }
 func bucketLatest() []byte { return []byte("latest") }
 func bucketByTime() []byte { return []byte("history_by_time") }
 func bucketBySrc() []byte  { return []byte("history_by_source") }
 
+// The buckets of what is kept beside the rows, all with sealed values:
+// intervals under <api> 0 <source> 0 <from>; marks and terms, and the fields
+// that were found, under <api> 0 <source>; the number of a field under <api> 0
+// <source> 0 <field>; and chunks under tier, start and that number.
+func bucketOutcomes() []byte { return []byte("outcomes") }
+func bucketRegions() []byte  { return []byte("regions") }
+func bucketFields() []byte   { return []byte("fields") }
+func bucketSeries() []byte   { return []byte("series") }
+func bucketChunks() []byte   { return []byte("chunks") }
+
 func prepare(tx *bolt.Tx) error {
-	for _, name := range [][]byte{bucketMeta(), bucketLatest(), bucketByTime(), bucketBySrc()} {
+	for _, name := range [][]byte{
+		bucketMeta(), bucketLatest(), bucketByTime(), bucketBySrc(),
+		bucketOutcomes(), bucketRegions(), bucketFields(), bucketSeries(), bucketChunks(),
+	} {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}
 	}
 	meta := tx.Bucket(bucketMeta())
-	if v := meta.Get([]byte("schema")); v != nil {
-		if found := binary.BigEndian.Uint64(v); found > schema {
+	if meta.Get(sizesKey()) == nil {
+		if k, _ := tx.Bucket(bucketByTime()).Cursor().First(); k == nil {
+			if err := nothingYet(tx); err != nil {
+				return err
+			}
+		}
+	}
+	if v := meta.Get([]byte("schema")); len(v) == 8 {
+		found := binary.BigEndian.Uint64(v)
+		if found > schema {
 			return fmt.Errorf("the file has layout %d, this program knows up to %d: use a newer program", found, schema)
 		}
-		return nil
+		if found == schema {
+			return nil
+		}
 	}
 	return meta.Put([]byte("schema"), binary.BigEndian.AppendUint64(nil, schema))
+}
+
+// nothingYet notes that a new file needs no counting.
+func nothingYet(tx *bolt.Tx) error {
+	var c counts
+	for i := range c {
+		c[i].complete = true
+	}
+	return c.write(tx)
 }
 
 // record is a value as it is kept. Data is bytes, not JSON within JSON, so
@@ -48,10 +85,24 @@ type record struct {
 	Created     int64 // milliseconds
 	Updated     int64
 	First       uint64 // order of the regions' first storing; latest only
-	Data        []byte
+	// Foreign says that Hash is that of another store's spelling of Data, from
+	// which the row was imported: a checksum stands in the file as well then.
+	Foreign  bool
+	checksum uint32
+	Data     []byte
 }
 
+// foreign marks such a record in the place of First, which is below 1<<31 then,
+// and followed by the checksum.
+const foreign = 1 << 63
+
+// metric is the record as the rest of the program has it. Older versions stored
+// bytes that are not UTF-8: they read as they would be stored today.
 func (r record) metric() store.Metric {
+	if !utf8.Valid(r.Data) {
+		r.Data = jsjson.Valid(r.Data)
+		r.Hash = store.Hash(r.Data)
+	}
 	return store.Metric{
 		API: r.API, Source: r.Source, Hash: r.Hash, Data: json.RawMessage(r.Data),
 		CreatedAt: time.UnixMilli(r.Created).UTC(), UpdatedAt: time.UnixMilli(r.Updated).UTC(),
@@ -65,7 +116,11 @@ func encode(r record) []byte {
 	b = appendText(b, r.Hash)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Created))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Updated))
-	b = binary.BigEndian.AppendUint64(b, r.First)
+	first := r.First
+	if r.Foreign {
+		first = foreign | (r.First&math.MaxInt32)<<32 | uint64(checksum(r.Data))
+	}
+	b = binary.BigEndian.AppendUint64(b, first)
 	return append(b, r.Data...)
 }
 
@@ -99,7 +154,10 @@ func (r *record) read(b []byte) error {
 	}
 	r.Created = int64(binary.BigEndian.Uint64(rest))
 	r.Updated = int64(binary.BigEndian.Uint64(rest[8:]))
-	r.First = binary.BigEndian.Uint64(rest[16:])
+	r.First, r.Foreign, r.checksum = binary.BigEndian.Uint64(rest[16:]), false, 0
+	if r.First&foreign != 0 {
+		r.Foreign, r.checksum, r.First = true, uint32(r.First), r.First&^foreign>>32
+	}
 	r.Data = rest[24:]
 	return nil
 }
@@ -117,7 +175,15 @@ func timeKey(milliseconds int64, sequence uint64) []byte {
 	return binary.BigEndian.AppendUint64(k, sequence)
 }
 
+// stampSize is the length of what timeKey returns.
+const stampSize = 16
+
 func sourcePrefix(api, source string) []byte { return append(latestKey(api, source), 0) }
+
+// rowKey is the key of a row in the bucket by source.
+func rowKey(api, source string, stamp []byte) []byte {
+	return append(sourcePrefix(api, source), stamp...)
+}
 
 func bound(t time.Time, open int64) int64 {
 	if t.IsZero() {

@@ -2,10 +2,9 @@ package boltstore
 
 import (
 	"bytes"
-	"cmp"
 	"context"
+	"encoding/hex"
 	"fmt"
-	"slices"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -44,44 +43,101 @@ func (s *Store) AllLatest(ctx context.Context, api string) ([]store.Metric, erro
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(found, func(a, b record) int { return cmp.Compare(a.First, b.First) })
-	all := make([]store.Metric, len(found))
-	for i, r := range found {
-		all[i] = r.metric()
-	}
-	return all, nil
+	return inFirstOrder(found), nil
 }
 
-// History implements store.Reader. Its time depends on the rows it returns and
-// the regions of the api, not on the rows that the file holds.
-func (s *Store) History(ctx context.Context, q store.Query) ([]store.Metric, error) {
+// The bounds of what Scan reads at once. Where there are many regions more rows
+// are read, because a read begins with a look at each of them.
+const (
+	rowsOfOneRead  = 256
+	rowsOfOneLook  = 2
+	bytesOfOneScan = 4 << 20
+)
+
+// Scan implements store.Reader. Its time depends on the rows it returns and
+// the regions of the api, not on the rows that the file holds. each is called
+// between two reads: it may take its time and use the store.
+func (s *Store) Scan(ctx context.Context, q store.Query, each func(store.Metric) error) error {
 	if q.Limit < 1 {
-		return nil, fmt.Errorf("a history limit of %d: it must be positive", q.Limit)
+		return fmt.Errorf("a history limit of %d: it must be positive", q.Limit)
+	}
+	var after []byte
+	if q.After != "" {
+		var err error
+		if after, err = stampOf(q.After); err != nil {
+			return err
+		}
 	}
 	var rows []store.Metric
-	err := s.view(ctx, func(tx *bolt.Tx) error {
-		byTime := tx.Bucket(bucketByTime()).Cursor()
-		regions := walk(tx, q)
-		for len(rows) < q.Limit && len(regions) > 0 {
+	for left := q.Limit; left > 0; {
+		rows = rows[:0]
+		more := false
+		err := s.view(ctx, func(tx *bolt.Tx) (err error) {
+			rows, more, err = readRows(tx, q, after, rows, left)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, m := range rows {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			next := regions[0]
-			k, v := byTime.Seek(next.stamp)
-			if !bytes.Equal(k, next.stamp) {
-				return fmt.Errorf("the history row of %s, %s under the key %x is missing", q.API, next.row.Source, next.stamp)
-			}
-			if err := next.row.read(v); err != nil {
+			if err := each(m); err != nil {
 				return err
 			}
-			m := next.row.metric()
-			m.Data = bytes.Clone(m.Data)
-			rows = append(rows, m)
-			regions.advance()
 		}
-		return nil
-	})
-	return rows, err
+		if !more {
+			return nil
+		}
+		left -= len(rows)
+		if after, err = stampOf(rows[len(rows)-1].ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readRows appends up to limit rows, and reports whether there may be more.
+func readRows(tx *bolt.Tx, q store.Query, after []byte, rows []store.Metric, limit int) ([]store.Metric, bool, error) {
+	byTime, size := tx.Bucket(bucketByTime()).Cursor(), 0
+	regions := walk(tx, q, after)
+	limit = min(limit, max(rowsOfOneRead, rowsOfOneLook*regions.Len()))
+	var row record // its texts are used again
+	for regions.Len() > 0 {
+		if len(rows) >= limit || size >= bytesOfOneScan {
+			return rows, true, nil
+		}
+		stamp := regions.all[0].stamp
+		k, v := byTime.Seek(stamp)
+		if !bytes.Equal(k, stamp) {
+			return rows, false, fmt.Errorf("the history row of %s under the key %x is missing", q.API, stamp)
+		}
+		if err := row.read(v); err != nil {
+			return rows, false, err
+		}
+		m := row.metric()
+		m.Data, m.ID = bytes.Clone(m.Data), idOf(stamp)
+		rows, size = append(rows, m), size+len(m.Data)
+		regions.advance()
+	}
+	return rows, false, nil
+}
+
+// idOf names the row under a stamp.
+func idOf(stamp []byte) string {
+	var id [2 * stampSize]byte
+	hex.Encode(id[:], stamp)
+	return string(id[:])
+}
+
+// stampOf returns the stamp that an id is made of.
+func stampOf(id string) ([]byte, error) {
+	stamp, err := hex.DecodeString(id)
+	if err != nil || len(stamp) != stampSize || idOf(stamp) != id {
+		return nil, store.ErrBadID
+	}
+	return stamp, nil
 }
 
 // last puts the cursor on the greatest key that is not above high.

@@ -96,7 +96,7 @@ func BenchmarkHistory(b *testing.B) {
 				b.Run(ask.name, func(b *testing.B) {
 					b.ReportAllocs()
 					for b.Loop() {
-						if found, err := s.History(context.Background(), ask.query); err != nil || len(found) == 0 {
+						if found, err := store.History(context.Background(), s, ask.query); err != nil || len(found) == 0 {
 							b.Fatal(len(found), err)
 						}
 					}
@@ -134,7 +134,7 @@ func BenchmarkJSON(b *testing.B) {
 		b.ReportAllocs()
 		b.SetBytes(int64(len(data)))
 		for b.Loop() {
-			if text, _ := appendJSON(nil, bson.RawValue{Type: kind, Value: value}); len(text) == 0 {
+			if text, err := stringify(bson.RawValue{Type: kind, Value: value}, ""); err != nil || len(text) == 0 {
 				b.Fatal("nothing came back")
 			}
 		}

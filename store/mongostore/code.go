@@ -12,6 +12,8 @@ const (
 	codeFailedToParse     = 9
 	codeOverflow          = 15
 	codeInvalidBSON       = 22
+	codeInvalidOptions    = 72
+	codeNoMajorityRead    = 148
 	codeValidationFailed  = 121
 	codeObjectTooLarge    = 10334
 	codeUpdateTooLarge    = 17419
@@ -40,6 +42,16 @@ func code(err error) int {
 func unsupported(err error) bool {
 	switch code(err) {
 	case codeFailedToParse, codeCommandNotFound, codeNotImplemented, codeUnknownStage, codeNotReplicaSet:
+		return true
+	}
+	return false
+}
+
+// noReadConcern reports that the deployment does not know the read concern
+// that was asked for.
+func noReadConcern(err error) bool {
+	switch code(err) {
+	case codeFailedToParse, codeInvalidOptions, codeNoMajorityRead, codeNotImplemented:
 		return true
 	}
 	return false

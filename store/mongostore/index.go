@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -31,6 +32,7 @@ type indexSpec struct {
 // they are, whatever their names; one that contradicts is an error, or, where
 // only time is lost, a warning.
 func (s *Store) indexes(ctx context.Context) error {
+	s.expires = s.opts.Retention
 	ascending := func(names ...string) (keys bson.D) {
 		for _, name := range names {
 			keys = append(keys, bson.E{Key: name, Value: int32(1)})
@@ -41,6 +43,9 @@ func (s *Store) indexes(ctx context.Context) error {
 		{collection: s.latest, keys: ascending("api", "source"), unique: true, needed: true},
 		{collection: s.history, keys: append(ascending("api", "source"), bson.E{Key: "createdAt", Value: int32(-1)})},
 		{collection: s.history, keys: ascending("createdAt"), ttl: int32(s.opts.Retention.Seconds())},
+		{collection: s.outcomes, keys: ascending("api", "source", "from"), unique: true, needed: true},
+		{collection: s.chunks, keys: ascending("api", "source", "field", "tier", "start"), unique: true, needed: true},
+		{collection: s.chunks, keys: ascending("tier", "start")},
 	} {
 		if err := s.index(ctx, want); err != nil {
 			return err
@@ -77,8 +82,8 @@ func (s *Store) index(ctx context.Context, want index) error {
 		s.opts.Logger.WithField("index", name).Info("an index was made in " + want.collection.Name())
 		return nil
 	case mongo.IsDuplicateKeyError(err):
-		return fmt.Errorf("%s holds several documents of one api and source, and the unique index %v cannot be made; remove the older ones: %w",
-			want.collection.Name(), want.keys, err)
+		return fmt.Errorf("%s holds several documents of one %s, and the unique index %v cannot be made; remove the older ones: %w",
+			want.collection.Name(), strings.Join(names(want.keys), " and "), want.keys, err)
 	case want.needed:
 		return fmt.Errorf("the index %v of %s cannot be made: %w", want.keys, want.collection.Name(), err)
 	}
@@ -100,16 +105,25 @@ func indexName(keys bson.D) string {
 	return strings.Join(parts, "_")
 }
 
+func names(keys bson.D) (all []string) {
+	for _, k := range keys {
+		all = append(all, k.Key)
+	}
+	return all
+}
+
 // accept judges an index that is there already.
 func (s *Store) accept(want index, have indexSpec) error {
 	name := want.collection.Name()
 	switch {
 	case want.unique && !have.Unique:
-		return fmt.Errorf("the index %q of %s is not unique, so two pollers could store one region twice; mend it with: db.%s.dropIndex(%q)",
+		return fmt.Errorf("the index %q of %s is not unique, so two instances could store the same twice; mend it with: db.%s.dropIndex(%q)",
 			have.Name, name, name, have.Name)
 	case want.ttl > 0 && have.TTL == nil:
+		s.expires = 0
 		s.opts.Logger.Warnf("the index %q of %s has no TTL, history is not deleted; mend it with: db.%s.dropIndex(%q) and a restart", have.Name, name, name, have.Name)
 	case want.ttl > 0 && *have.TTL != int64(want.ttl):
+		s.expires = time.Duration(*have.TTL) * time.Second
 		s.opts.Logger.Warnf(`history is kept for %d s as the index %q says, not for %d s; change it with: db.runCommand({collMod: %q, index: {name: %q, expireAfterSeconds: %d}})`,
 			*have.TTL, have.Name, want.ttl, name, have.Name, want.ttl)
 	}

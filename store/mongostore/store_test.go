@@ -38,10 +38,25 @@ var _ = Describe("MongoDB", Ordered, ContinueOnFailure, func() {
 		server = wire.Start(GinkgoTB())
 		AddReportEntry("server", server.Name)
 	})
-	storetest.Specs("MongoDB", func() storetest.Factory {
+	fresh := func() string {
 		count++
-		uri := server.Database(fmt.Sprintf("store_%d_%d", os.Getpid(), count))
-		return func() store.Store { return open(uri) }
+		return server.Database(fmt.Sprintf("store_%d_%d", os.Getpid(), count))
+	}
+	// The rows of the specs are older than a week: the database would delete them
+	// whenever it looks.
+	keep := func(o *Options) { o.Retention = 20 * 365 * 24 * time.Hour }
+	storetest.Specs("MongoDB", func() storetest.Factory {
+		uri := fresh()
+		return func() store.Store { return open(uri, keep) }
+	})
+
+	storetest.PagingSpecs("MongoDB", func() storetest.Factory {
+		uri := fresh()
+		return func() store.Store { return open(uri, keep) }
+	})
+	storetest.PastSpecs("MongoDB", func() storetest.PastFactory {
+		uri := fresh()
+		return func() storetest.Past { return open(uri, keep) }
 	})
 
 	It("knows a text again that it has seen, and stores it where another instance changed the value meanwhile", func(ctx SpecContext) {

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/devops-insights/devops-insights/store"
 )
@@ -61,14 +59,18 @@ func (s *Store) Watch(ctx context.Context, ready func(), handle func(context.Con
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go func() { // ends with ctx
-		select {
-		case <-s.stop:
-			cancel()
-		case <-ctx.Done():
-		}
+	defer context.AfterFunc(s.stopping, cancel)()
+	w := &watcher{store: s, ready: ready, handle: handle, needsSnapshot: true, handed: make(map[region]string)}
+	w.requests.wake = make(chan struct{}, 1)
+	s.mu.Lock()
+	s.watchers[w] = struct{}{}
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.watchers, w)
+		s.mu.Unlock()
+		w.requests.end()
 	}()
-	w := &watcher{store: s, ready: ready, handle: handle, seen: make(map[string]mark)}
 	err := w.run(ctx)
 	if s.closed() {
 		return store.ErrClosed
@@ -76,28 +78,26 @@ func (s *Store) Watch(ctx context.Context, ready func(), handle func(context.Con
 	return err
 }
 
+// region is the key of one in maps.
+type region struct{ api, source string }
+
 // watcher is one Watch.
 type watcher struct {
-	store  *Store
-	ready  func()
-	handle func(context.Context, store.Change) error
+	store    *Store
+	ready    func()
+	handle   func(context.Context, store.Change) error
+	requests requests
 
-	token  bson.Raw        // where the stream continues
-	after  bool            // the token is of an invalidate event
-	resync bool            // what was missed is not known to the stream
-	seen   map[string]mark // by region, what was handled last
-	ahead  map[string]mark // by region, what a resync has handled before the stream
-	heard  time.Time       // when the stream last said something, or all was well
+	token         bson.Raw            // where the stream continues
+	startAfter    bool                // the token is of an invalidate event
+	needsSnapshot bool                // changes may have been missed: a snapshot is due
+	handed        map[region]string   // the hash of what was handed on last
+	superseded    map[region]struct{} // regions with an event since the snapshot was begun
+	heard         time.Time           // when the stream last said something, or all was well
+	reason        string              // of the last line of the log about a stream that broke
+	said          time.Time           // when that was
+	opening       bool                // what comes is the answer to the opening
 }
-
-// mark identifies a version of a region.
-type mark struct {
-	at   time.Time
-	hash string
-}
-
-// region is the key of one in the maps of a watcher.
-func region(api, source string) string { return api + "\x00" + source }
 
 // handlerError is an error of the caller's own function: it ends the Watch.
 type handlerError struct{ error }
@@ -106,39 +106,48 @@ func (w *watcher) run(ctx context.Context) error {
 	wait := time.Duration(0)
 	for {
 		opened, err := w.follow(ctx)
+		if !opened && unsupported(err) {
+			w.store.setMode(Mode{OwnChanges, "the database has no change streams (" + err.Error() + ")"})
+			w.token, w.needsSnapshot = nil, true
+			w.store.streaming.end(nil)
+			opened, err = w.followLocal(ctx)
+		}
+		if own := (handlerError{}); errors.As(err, &own) {
+			return own.error
+		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		own := handlerError{}
-		if errors.As(err, &own) {
-			return own.error
-		}
-		switch {
-		case unsupported(err):
-			w.store.setMode(Mode{OwnChanges, "the database has no change streams (" + err.Error() + ")"})
-			if err := w.followOwn(ctx); err != nil {
-				if errors.As(err, &own) {
-					return own.error
-				}
-				return err
-			}
-			w.token, w.resync = nil, true
-			continue
-		case historyLost(err):
-			w.token, w.resync = nil, true
-			w.store.opts.Logger.WithError(err).Warn("the change stream has lost its place: the latest values are compared")
-		case err != nil:
-			w.store.opts.Logger.WithError(err).Warn("the change stream broke off and is opened again")
-		}
+		w.brokeOff(err)
+		w.store.streaming.end(Cause(err, w.store.opts.URL))
 		if opened {
 			wait = 0
-			w.resync = w.resync || w.token == nil
 		}
 		if err := pause(ctx, wait); err != nil {
 			return err
 		}
-		wait = min(max(2*wait, 100*time.Millisecond), 10*time.Second)
+		wait = min(max(2*wait, 100*time.Millisecond), maxWait)
 	}
+}
+
+// maxWait bounds the pause between two attempts to follow the changes.
+const maxWait = 2 * time.Second
+
+// brokeOff decides how to go on after an error; nil is none.
+func (w *watcher) brokeOff(err error) {
+	if err == nil {
+		return
+	}
+	line := w.store.opts.Logger.WithError(err)
+	if historyLost(err) {
+		w.token, w.needsSnapshot = nil, true
+		w.store.streaming.gap(GapHistoryLost)
+		line.Warn("the change stream has lost its place: the latest values are read again")
+	} else if now := time.Now(); err.Error() != w.reason || now.Sub(w.said) >= time.Minute {
+		w.reason, w.said = err.Error(), now
+		line.Warn("the changes cannot be followed at the moment; it is tried again")
+	}
+	w.requests.answer(w.requests.take(), err)
 }
 
 // pause waits up to d, a random part of it, so that instances do not come back
@@ -157,205 +166,35 @@ func pause(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// event is what is read of a change event.
-type event struct {
-	Operation string    `bson:"operationType"`
-	Full      *document `bson:"fullDocument"`
-	Update    struct {
-		Fields struct {
-			Data      bson.RawValue `bson:"data"`
-			Hash      string        `bson:"hash"`
-			UpdatedAt time.Time     `bson:"updatedAt"`
-		} `bson:"updatedFields"`
-	} `bson:"updateDescription"`
-}
-
-// follow opens the stream and hands its events on until it breaks.
-func (w *watcher) follow(ctx context.Context) (opened bool, err error) {
-	stream, err := w.open(ctx)
-	if err != nil {
-		return false, err
+// handOn gives one change to the caller's function.
+func (w *watcher) handOn(ctx context.Context, c store.Change) error {
+	at := region{c.API, c.Source}
+	w.handed[at] = c.Hash
+	if w.superseded != nil && !c.Snapshot {
+		w.superseded[at] = struct{}{}
 	}
-	defer func() { _ = stream.Close(context.WithoutCancel(ctx)) }()
-	if w.token == nil {
-		w.token = stream.ResumeToken()
-	}
-	w.store.setMode(Mode{Following: ChangeStream})
-	if w.ready != nil {
-		w.ready()
-		w.ready = nil
-	}
-	w.heard = time.Now()
-	if w.resync {
-		if err := w.catchUp(ctx); err != nil {
-			return true, err
-		}
-		w.resync = false
-	}
-	for {
-		if w.next(ctx, stream) {
-			var e event
-			if err := stream.Decode(&e); err != nil {
-				w.store.opts.Logger.WithError(err).Warn("a change event could not be read and is left out")
-			} else if err := w.take(ctx, e); err != nil {
-				return true, err
-			}
-			w.token, w.heard = stream.ResumeToken(), time.Now()
-			if e.Operation == "invalidate" {
-				w.after, w.resync = true, true
-				return true, errors.New("the collection was dropped or renamed")
-			}
-			continue
-		}
-		if err := stream.Err(); err != nil {
-			return true, err
-		}
-		if stream.ID() == 0 {
-			return true, errors.New("the server closed the change stream")
-		}
-		if token := stream.ResumeToken(); token != nil {
-			w.token = token
-		}
-		if err := w.watchdog(ctx); err != nil {
-			return true, err
-		}
-	}
-}
-
-// next asks for one event. A connection that is silent without being closed
-// would keep it waiting for ever; the server itself answers within MaxAwait.
-func (w *watcher) next(ctx context.Context, stream *mongo.ChangeStream) bool {
-	ctx, cancel := context.WithTimeout(ctx, w.store.opts.MaxAwait+w.store.opts.Silence)
-	defer cancel()
-	return stream.TryNext(ctx)
-}
-
-func (w *watcher) open(ctx context.Context) (*mongo.ChangeStream, error) {
-	pipeline := mongo.Pipeline{bson.D{{Key: "$match", Value: bson.D{{Key: "operationType", Value: bson.D{
-		{Key: "$in", Value: bson.A{"insert", "update", "replace", "invalidate"}},
-	}}}}}}
-	o := options.ChangeStream().SetFullDocument(options.UpdateLookup).SetMaxAwaitTime(w.store.opts.MaxAwait)
-	switch {
-	case w.token != nil && w.after:
-		o.SetStartAfter(w.token)
-	case w.token != nil:
-		o.SetResumeAfter(w.token)
-	}
-	stream, err := w.store.latest.Watch(ctx, pipeline, o)
-	if err != nil && w.token != nil && w.after {
-		w.token = nil // a server that cannot start after an invalidate starts from now
-	}
-	w.after = false
-	return stream, err
-}
-
-// take hands one event on. An update carries the new fields itself: the full
-// document is looked up later and may be a later version already.
-func (w *watcher) take(ctx context.Context, e event) error {
-	d := e.Full
-	if d == nil || d.API == "" {
-		return nil // deleted since, or not a document of ours
-	}
-	if f := e.Update.Fields; e.Operation == "update" {
-		if f.Hash == "" || f.Data.Type == 0 {
-			return nil // something else about it was changed
-		}
-		d.Data, d.Hash = f.Data, f.Hash
-		if !f.UpdatedAt.IsZero() {
-			d.UpdatedAt = f.UpdatedAt
-		}
-	}
-	m := d.metric()
-	key := region(m.API, m.Source)
-	if ahead, ok := w.ahead[key]; ok {
-		if !m.UpdatedAt.After(ahead.at) {
-			return nil // the resync has handled this one or a later one
-		}
-		delete(w.ahead, key)
-	}
-	return w.emit(ctx, m)
-}
-
-func (w *watcher) emit(ctx context.Context, m store.Metric) error {
-	w.seen[region(m.API, m.Source)] = mark{m.UpdatedAt, m.Hash}
-	if err := w.handle(ctx, store.Change{Metric: m}); err != nil {
+	if err := w.handle(ctx, c); err != nil {
 		return handlerError{err}
 	}
 	return nil
 }
 
-// catchUp emits the latest values that differ from what was handled last. The
-// stream is open already: what it says about them again is left out.
-func (w *watcher) catchUp(ctx context.Context) error {
-	documents, err := w.store.query(ctx, w.store.latest, bson.D{}, options.Find())
-	if err != nil {
-		return err
-	}
-	w.ahead = make(map[string]mark)
-	for _, m := range metrics(documents) {
-		key := region(m.API, m.Source)
-		now := mark{m.UpdatedAt, m.Hash}
-		w.ahead[key] = now
-		if w.seen[key] == now {
+// handOnSnapshot hands on the latest values of the regions that no change has
+// skip, and says that the Watch is up to date.
+func (w *watcher) handOnSnapshot(ctx context.Context, latest []store.Metric) error {
+	for _, m := range latest {
+		w.store.streaming.brought(region{m.API, m.Source})
+		if _, skip := w.superseded[region{m.API, m.Source}]; skip {
 			continue
 		}
-		if err := w.emit(ctx, m); err != nil {
+		if err := w.handOn(ctx, store.Change{Metric: m, Snapshot: true}); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-// errSilent is a stream that says nothing about a write that is there.
-var errSilent = errors.New("the change stream is silent about a write that the database shows")
-
-// watchdog compares, when the stream has been silent for long, the newest
-// write with the last event.
-func (w *watcher) watchdog(ctx context.Context) error {
-	if time.Since(w.heard) < w.store.opts.Silence {
-		return nil
-	}
-	documents, err := w.store.query(ctx, w.store.latest, bson.D{},
-		options.Find().SetProjection(bson.D{{Key: "data", Value: 0}}))
-	if err != nil {
-		return err
-	}
-	silent := w.heard
-	w.heard = time.Now()
-	for _, d := range documents {
-		last, known := w.seen[region(d.API, d.Source)]
-		if known && last.hash != d.Hash || !known && d.UpdatedAt.After(silent) {
-			w.token, w.resync = nil, true
-			return errSilent
-		}
-	}
-	return nil
-}
-
-// followOwn hands on this process's changes until a stream can be opened.
-func (w *watcher) followOwn(ctx context.Context) error {
-	changes, leave := w.store.own.listen()
-	defer leave()
+	w.superseded, w.needsSnapshot = nil, false
 	if w.ready != nil {
 		w.ready()
 		w.ready = nil
 	}
-	retry := time.NewTicker(w.store.opts.Retry)
-	defer retry.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case c := <-changes:
-			if err := w.emit(ctx, c.Metric); err != nil {
-				return err
-			}
-		case <-retry.C:
-			stream, err := w.open(ctx)
-			if err == nil {
-				_ = stream.Close(ctx)
-				return nil
-			}
-		}
-	}
+	return ctx.Err()
 }

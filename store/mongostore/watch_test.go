@@ -16,10 +16,25 @@ import (
 	"github.com/devops-insights/devops-insights/test/wire"
 )
 
-// heard collects what a Watch announces.
+// heard collects what a Watch announces, without what is no news: a snapshot of
+// what was heard last.
 type heard struct {
-	mu     sync.Mutex
-	values []string
+	mu        sync.Mutex
+	values    []string
+	last      map[string]string
+	snapshots int
+}
+
+func (h *heard) take(c store.Change) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if c.Snapshot {
+		h.snapshots++
+	}
+	if text := string(c.Data); !c.Snapshot || h.last[c.Source] != text {
+		h.last[c.Source] = text
+		h.values = append(h.values, c.Source+" "+text)
+	}
 }
 
 func (h *heard) all() []string {
@@ -31,13 +46,11 @@ func (h *heard) all() []string {
 // follow watches a store until the spec ends.
 func follow(s *Store) *heard {
 	GinkgoHelper()
-	h, watching, over := &heard{}, make(chan struct{}), make(chan error, 1)
+	h, watching, over := &heard{last: make(map[string]string)}, make(chan struct{}), make(chan error, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		over <- s.Watch(ctx, func() { close(watching) }, func(_ context.Context, c store.Change) error {
-			h.mu.Lock()
-			defer h.mu.Unlock()
-			h.values = append(h.values, c.Source+" "+string(c.Data))
+			h.take(c)
 			return nil
 		})
 	}()
@@ -110,7 +123,7 @@ var _ = Describe("the change stream", Ordered, ContinueOnFailure, func() {
 		_, err = s.latest.DeleteOne(ctx, bson.D{{Key: "source", Value: "eu-west"}})
 		Expect(err).NotTo(HaveOccurred())
 		save(s, "us-east", 2)
-		Eventually(h.all, "20s").Should(Equal([]string{"us-east 2"}))
+		Eventually(h.all, "20s").Should(Equal([]string{"eu-west 1", "us-east 2"}), "the snapshot, and the change")
 	})
 
 	DescribeTable("misses and repeats nothing when the server fails", func(times int, data bson.D) {
@@ -137,7 +150,7 @@ var _ = Describe("the change stream", Ordered, ContinueOnFailure, func() {
 		save(s, "us-east", 7)
 		h := follow(s)
 		save(s, "eu-west", 1)
-		Eventually(h.all, "20s").Should(HaveLen(1))
+		Eventually(h.all, "20s").Should(Equal([]string{"us-east 7", "eu-west 1"}))
 		fail(s, 1, bson.D{{Key: "failCommands", Value: bson.A{"getMore"}}, {Key: "errorCode", Value: lost}})
 		for i := 2; i <= 5; i++ {
 			save(s, "eu-west", i)
@@ -197,15 +210,25 @@ var _ = Describe("the change stream", Ordered, ContinueOnFailure, func() {
 		Eventually(h.all, "20s").Should(Equal(numbers("eu-west", 1, 2)))
 		save(s, "eu-west", 3)
 		Eventually(h.all, "20s").Should(Equal(numbers("eu-west", 1, 3)))
+		Expect(s.Stream().Gaps).To(HaveKeyWithValue(GapInvalidated, BeNumerically(">=", 1)))
 	})
 
 	It("is opened again when it is silent about a write that is there", func() {
 		s := open(fresh(), func(o *Options) { o.MaxAwait, o.Silence = 50*time.Millisecond, 200*time.Millisecond })
 		save(s, "eu-west", 1)
-		w := &watcher{store: s, seen: map[string]mark{"acme\x00eu-west": {time.Now(), "of an older value"}}, heard: time.Now().Add(-time.Second)}
-		Expect(w.watchdog(context.Background())).To(MatchError(errSilent))
-		Expect(w.resync).To(BeTrue())
-		Expect(w.watchdog(context.Background())).To(Succeed(), "not again before it had time to speak")
+		at := region{"acme", "eu-west"}
+		w := &watcher{store: s, handed: map[region]string{at: "of an older value"}, heard: time.Now().Add(-time.Second)}
+		silence := func() error { return nil }
+		Expect(w.watchdog(context.Background(), silence)).To(MatchError(errSilent))
+		Expect(s.Stream().Gaps).To(Equal(map[Gap]uint64{GapSilent: 1, GapHistoryLost: 0, GapInvalidated: 0}))
+		Expect(w.needsSnapshot).To(BeTrue())
+		Expect(w.watchdog(context.Background(), silence)).To(Succeed(), "not again before it had time to speak")
+		w.heard, w.needsSnapshot = time.Now().Add(-time.Second), false
+		Expect(w.watchdog(context.Background(), func() error {
+			w.handed[at] = "of a newer value"
+			return nil
+		})).To(Succeed(), "a write of this very moment")
+		Expect(w.needsSnapshot).To(BeFalse())
 	})
 })
 
@@ -261,12 +284,12 @@ var _ = Describe("FerretDB, which has neither change streams nor TTL indexes", O
 	})
 
 	It("has its old history deleted by this server", func(ctx SpecContext) {
-		s := open(fresh(), func(o *Options) { o.Retention, o.Sweep = time.Hour, 20*time.Millisecond })
+		s := open(fresh(), func(o *Options) { o.Retention, o.SweepInterval = time.Hour, 20*time.Millisecond })
 		for i, age := range []time.Duration{2 * time.Hour, time.Minute} {
 			_, err := s.Save(ctx, store.Sample{API: "acme", Source: "eu-west", Data: json.RawMessage(fmt.Sprint(i)), At: time.Now().Add(-age)})
 			Expect(err).NotTo(HaveOccurred())
 		}
-		Eventually(func() ([]store.Metric, error) { return s.History(ctx, store.Query{API: "acme", Limit: 10}) }, "10s").Should(HaveLen(1))
+		Eventually(func() ([]store.Metric, error) { return store.History(ctx, s, store.Query{API: "acme", Limit: 10}) }, "10s").Should(HaveLen(1))
 	})
 
 	It("refuses arrays inside arrays, and the error says that it is the value", func(ctx SpecContext) {
@@ -279,16 +302,43 @@ var _ = Describe("FerretDB, which has neither change streams nor TTL indexes", O
 		s := open(fresh())
 		sample := store.Sample{API: "acme", Source: "eu-west", Data: json.RawMessage(`2`), At: time.Now()}
 		save(s, "eu-west", 1)
-		previous, err := s.find(ctx, "acme", "eu-west")
+		previous, err := s.state(ctx, "acme", "eu-west")
 		Expect(err).NotTo(HaveOccurred())
 		in, err := prepare(sample)
 		Expect(err).NotTo(HaveOccurred())
-		_, err = s.history.InsertOne(ctx, in.row(in.rowID(previous))) // and then the process is killed
+		_, err = s.history.InsertOne(ctx, in.row(in.rowID(previous, 1))) // and then the process is killed
 		Expect(err).NotTo(HaveOccurred())
 		again := open(s.opts.URL)
 		Expect(again.Save(ctx, sample)).To(BeTrue())
 		Expect(again.Save(ctx, sample)).To(BeFalse())
-		Expect(again.History(ctx, store.Query{API: "acme", Limit: 10})).To(HaveLen(2))
+		Expect(store.History(ctx, again, store.Query{API: "acme", Limit: 10})).To(HaveLen(2))
+	})
+
+	It("announces a change whose answer was lost when it is found to be stored", func(ctx SpecContext) {
+		uri := fresh()
+		proxy := server.Through(GinkgoTB())
+		s := open(proxy.URI(uri))
+		save(s, "eu-west", 1)
+		h := follow(s)
+		lose := func(source string, n int) store.Sample {
+			GinkgoHelper()
+			proxy.CutAnswer("nModified")
+			sample := store.Sample{API: "acme", Source: source, Data: json.RawMessage(fmt.Sprint(n)), At: time.Now()}
+			_, err := s.Save(ctx, sample)
+			Expect(err).To(HaveOccurred())
+			Expect(proxy.HasCut()).To(BeTrue())
+			return sample
+		}
+		sample := lose("eu-west", 2)
+		sample.At = sample.At.Add(time.Second)
+		Expect(s.Save(ctx, sample)).To(BeTrue(), "the first attempt has stored it")
+		Expect(s.Save(ctx, sample)).To(BeFalse())
+		Eventually(h.all, "20s").Should(Equal(numbers("eu-west", 1, 2)))
+		lose("eu-west", 3)
+		save(s, "eu-west", 4)
+		Eventually(h.all, "20s").Should(Equal(numbers("eu-west", 1, 4)), "the lost one comes before its successor")
+		Expect(store.History(ctx, s, store.Query{API: "acme", Limit: 10})).To(HaveLen(4))
+		Consistently(h.all, "100ms").Should(HaveLen(4))
 	})
 
 	storetest.Specs("FerretDB", func() storetest.Factory {

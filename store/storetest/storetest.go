@@ -54,7 +54,7 @@ func Specs(name string, fresh func() Factory) bool {
 			if q.Limit == 0 {
 				q.Limit = 100
 			}
-			rows, err := s.History(ctx, q)
+			rows, err := store.History(ctx, s, q)
 			Expect(err).NotTo(HaveOccurred())
 			return texts(rows)
 		}
@@ -75,6 +75,21 @@ func Specs(name string, fresh func() Factory) bool {
 			Expect(m.Hash).To(Equal(store.Hash([]byte(data))))
 			Expect(m.UpdatedAt).To(Equal(t0))
 			Expect(history(store.Query{})).To(Equal([]string{data}))
+		})
+
+		It("stores U+FFFD for bytes that are not UTF-8, and the same value is no change however it is spelled", func() {
+			const mended = "{\"S\ufffdo\":[\"\ufffd\",\"\ufffd\ufffd\ufffd\"]}"
+			broken := "{\"S\xe3o\":[\"\xe2\x82\",\"\xed\xa0\x80\"]}"
+			h := Follow(s)
+			Expect(save("us-east", broken, t0)).To(BeTrue())
+			Expect(save("us-east", broken, t0.Add(time.Second))).To(BeFalse())
+			Expect(save("us-east", mended, t0.Add(2*time.Second))).To(BeFalse())
+			m, err := s.Latest(ctx, "acme", "us-east")
+			Expect(err).NotTo(HaveOccurred())
+			Expect(string(m.Data)).To(Equal(mended))
+			Expect(m.Hash).To(Equal(store.Hash([]byte(mended))))
+			Expect(history(store.Query{})).To(Equal([]string{mended}))
+			Eventually(func() []string { return h.Values("us-east") }, "10s").Should(Equal([]string{mended}))
 		})
 
 		It("stores a value only when it differs from the latest one", func() {
@@ -151,7 +166,7 @@ func Specs(name string, fresh func() Factory) bool {
 					return nil
 				})
 			}()
-			Eventually(watching).Should(BeClosed())
+			Eventually(watching, "10s").Should(BeClosed())
 			for i := range 20 {
 				save("us-east", fmt.Sprint(i), t0.Add(time.Duration(i)*time.Second))
 				save("us-east", fmt.Sprint(i), t0.Add(time.Duration(i)*time.Second))
@@ -163,6 +178,9 @@ func Specs(name string, fresh func() Factory) bool {
 			stop()
 			Eventually(ended, "10s").Should(Receive(MatchError(context.Canceled)))
 		})
+
+		feedSpecs(func() store.Store { return s })
+		clockSpecs(func() store.Store { return s })
 
 		It("keeps everything over a reopening", func() {
 			save("us-east", `1`, t0)
@@ -179,9 +197,10 @@ func Specs(name string, fresh func() Factory) bool {
 			Expect(err).To(MatchError(store.ErrClosed))
 			_, err = s.Latest(ctx, "acme", "us-east")
 			Expect(err).To(MatchError(store.ErrClosed))
-			_, err = s.History(ctx, store.Query{API: "acme", Limit: 1})
+			_, err = store.History(ctx, s, store.Query{API: "acme", Limit: 1})
 			Expect(err).To(MatchError(store.ErrClosed))
 			Expect(s.Watch(ctx, nil, nil)).To(MatchError(store.ErrClosed))
+			Expect(s.Refresh(ctx)).To(MatchError(store.ErrClosed))
 			Expect(s.Close()).To(Succeed())
 		})
 	})

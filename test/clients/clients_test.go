@@ -51,13 +51,13 @@ func serve(n *socketio.Namespace) {
 		}
 		_ = s.Emit("auth", auth)
 	})
-	n.On("message", func(s *socketio.Socket, args socketio.Args, _ socketio.Acknowledge) {
+	n.On("message", func(s *socketio.Socket, args socketio.Args, _ socketio.Ack) {
 		_ = s.Emit("message-back", args.Values()...)
 	})
-	n.On("message-with-ack", func(_ *socketio.Socket, args socketio.Args, ack socketio.Acknowledge) {
+	n.On("message-with-ack", func(_ *socketio.Socket, args socketio.Args, ack socketio.Ack) {
 		_ = ack(args.Values()...)
 	})
-	n.On("count", func(s *socketio.Socket, args socketio.Args, _ socketio.Acknowledge) {
+	n.On("count", func(s *socketio.Socket, args socketio.Args, _ socketio.Ack) {
 		var most int
 		_ = args.Decode(0, &most)
 		for i := range most {
@@ -66,7 +66,7 @@ func serve(n *socketio.Namespace) {
 	})
 	var mu sync.Mutex
 	kept := make(map[string]int) // by socket: how many came in order
-	n.On("keep", func(s *socketio.Socket, args socketio.Args, _ socketio.Acknowledge) {
+	n.On("keep", func(s *socketio.Socket, args socketio.Args, _ socketio.Ack) {
 		var i int
 		_ = args.Decode(0, &i)
 		mu.Lock()
@@ -75,12 +75,12 @@ func serve(n *socketio.Namespace) {
 			kept[s.ID()]++
 		}
 	})
-	n.On("kept", func(s *socketio.Socket, _ socketio.Args, ack socketio.Acknowledge) {
+	n.On("kept", func(s *socketio.Socket, _ socketio.Args, ack socketio.Ack) {
 		mu.Lock()
 		defer mu.Unlock()
 		_ = ack(kept[s.ID()])
 	})
-	n.On("ask", func(s *socketio.Socket, _ socketio.Args, _ socketio.Acknowledge) {
+	n.On("ask", func(s *socketio.Socket, _ socketio.Args, _ socketio.Ack) {
 		answer, err := s.Timeout(10*time.Second).EmitWithAck(s.Context(), "question", "why")
 		if err != nil {
 			return
@@ -89,8 +89,8 @@ func serve(n *socketio.Namespace) {
 		b, _ := v.([]byte)
 		_ = s.Emit("asked", answer.Raw(0), len(b))
 	})
-	n.On("drop me", func(s *socketio.Socket, _ socketio.Args, _ socketio.Acknowledge) { s.Session().Close() })
-	n.On("kick me", func(s *socketio.Socket, _ socketio.Args, _ socketio.Acknowledge) { s.CloseConnection() })
+	n.On("drop me", func(s *socketio.Socket, _ socketio.Args, _ socketio.Ack) { s.Session().Close() })
+	n.On("kick me", func(s *socketio.Socket, _ socketio.Args, _ socketio.Ack) { s.CloseConnection() })
 }
 
 // report runs a client program and returns the JSON object it prints.
@@ -111,9 +111,9 @@ func report(ctx context.Context, dir, program string, args ...string) map[string
 
 var version2 = regexp.MustCompile(`-2$`)
 
-var _ = DescribeTable("the JavaScript client", func(ctx SpecContext, client, transports, last string, deflate int) {
+var _ = DescribeTable("the JavaScript client", func(ctx SpecContext, client, transports, last string, deflate int, parser ...string) {
 	url := start(socketio.Options{Engine: engineio.Options{PerMessageDeflate: deflate}})
-	seen := report(ctx, "../js", "node", "conformance.mjs", client, url, transports)
+	seen := report(ctx, "../js", "node", append([]string{"conformance.mjs", client, url, transports}, parser...)...)
 	want := map[string]any{
 		"auth":        map[string]any{"token": "abc"},
 		"transport":   last,
@@ -132,12 +132,19 @@ var _ = DescribeTable("the JavaScript client", func(ctx SpecContext, client, tra
 	if version2.MatchString(client) {
 		want["auth"] = map[string]any{} // it has no auth option
 	}
+	if len(parser) > 0 {
+		want["special"] = []any{nil, map[string]any{"b": 1.0}, "2001-09-09T01:46:40.000Z", []any{5.0, 6.0}, nil}
+	}
 	Expect(seen).To(Equal(want))
 },
 	Entry("4.8 on websocket", "socket.io-client", "websocket", "websocket", 0),
 	Entry("4.8 on websocket, compressed", "socket.io-client", "websocket", "websocket", 1),
 	Entry("4.8 on polling", "socket.io-client", "polling", "polling", 0),
 	Entry("4.8 with upgrade", "socket.io-client", "polling,websocket", "websocket", 0),
+	Entry("4.8 with MessagePack on websocket", "socket.io-client", "websocket", "websocket", 0, "socket.io-msgpack-parser"),
+	Entry("4.8 with MessagePack on websocket, compressed", "socket.io-client", "websocket", "websocket", 1, "socket.io-msgpack-parser"),
+	Entry("4.8 with MessagePack on polling", "socket.io-client", "polling", "polling", 0, "socket.io-msgpack-parser"),
+	Entry("4.8 with MessagePack and upgrade", "socket.io-client", "polling,websocket", "websocket", 0, "socket.io-msgpack-parser"),
 	Entry("3.1 on websocket", "socket.io-client-3", "websocket", "websocket", 0),
 	Entry("3.1 on polling", "socket.io-client-3", "polling", "polling", 0),
 	Entry("3.1 with upgrade", "socket.io-client-3", "polling,websocket", "websocket", 0),
@@ -171,10 +178,10 @@ var _ = DescribeTable("the Python client", func(ctx SpecContext, transports, las
 	Entry("with upgrade", "polling,websocket", "websocket"),
 )
 
-var _ = DescribeTable("the JavaScript client that loses its connection gets what it missed", func(ctx SpecContext, transports string) {
+var _ = DescribeTable("the JavaScript client that loses its connection gets what it missed", func(ctx SpecContext, args ...string) {
 	srv := socketio.NewServer(socketio.Options{Recovery: &socketio.Recovery{}})
 	n := srv.Of("/")
-	n.On("join", func(s *socketio.Socket, args socketio.Args, ack socketio.Acknowledge) {
+	n.On("join", func(s *socketio.Socket, args socketio.Args, ack socketio.Ack) {
 		var room string
 		_ = args.Decode(0, &room)
 		_ = ack(s.Join(room) == nil)
@@ -201,8 +208,10 @@ var _ = DescribeTable("the JavaScript client that loses its connection gets what
 		Expect(srv.Close(ctx)).To(Succeed())
 		web.Close()
 	})
-	seen := report(ctx, "../js", "node", "recovery.mjs", web.URL, transports)
+	seen := report(ctx, "../js", "node", append([]string{"recovery.mjs", web.URL}, args...)...)
 	Expect(seen).To(Equal(map[string]any{"recovered": true, "same": true, "gapless": true}))
 },
 	Entry("on websocket", "websocket"), Entry("on polling", "polling"), Entry("with upgrade", "polling,websocket"),
+	Entry("with MessagePack on websocket", "websocket", "socket.io-msgpack-parser"),
+	Entry("with MessagePack on polling", "polling", "socket.io-msgpack-parser"),
 )

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -14,7 +15,6 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	goredis "github.com/redis/go-redis/v9"
-	"github.com/sirupsen/logrus"
 	"go.uber.org/goleak"
 
 	"github.com/devops-insights/devops-insights/socket/redisadapter"
@@ -39,16 +39,15 @@ type server struct {
 	client  *kit.Client
 	id      string // of the client
 	news    chan string
-	gaps    chan struct{}
+	resyncs chan struct{}
 }
 
 func start(r *wire.Redis, change ...func(*redisadapter.Options)) *server {
 	GinkgoHelper()
 	client := r.Client()
-	s := &server{news: make(chan string, 100), gaps: make(chan struct{}, 100)}
-	log := logrus.New()
-	log.SetOutput(GinkgoWriter)
-	o := redisadapter.Options{Client: client, Logger: log, RequestTimeout: 3 * time.Second, OnGap: func() { s.gaps <- struct{}{} }}
+	s := &server{news: make(chan string, 100), resyncs: make(chan struct{}, 100)}
+	log := slog.New(slog.NewTextHandler(GinkgoWriter, nil))
+	o := redisadapter.Options{Client: client, Logger: log, RequestTimeout: 3 * time.Second, OnResync: func() { s.resyncs <- struct{}{} }}
 	for _, f := range change {
 		f(&o)
 	}
@@ -57,8 +56,8 @@ func start(r *wire.Redis, change ...func(*redisadapter.Options)) *server {
 	s.all = s.Of("/")
 	ids := make(chan string, 1)
 	s.all.OnConnect(func(c *socketio.Socket) { c.SetData(map[string]string{"on": "go"}); ids <- c.ID() })
-	s.all.OnServer("news", func(args socketio.Args, _ socketio.Acknowledge) { s.news <- string(args.JSON()) })
-	s.all.OnServer("question", func(args socketio.Args, ack socketio.Acknowledge) {
+	s.all.OnServer("news", func(args socketio.Args, _ socketio.Ack) { s.news <- string(args.JSON()) })
+	s.all.OnServer("question", func(args socketio.Args, ack socketio.Ack) {
 		_ = ack(map[string]any{"from": "go", "q": args.Raw(0)})
 	})
 	web := httptest.NewServer(s.Server)
@@ -209,8 +208,8 @@ var _ = Describe("servers of ours", func() {
 		_, err := a.all.All().FetchSockets(within())
 		Expect(err).To(MatchError(redisadapter.ErrDisconnected))
 		redis.Start()
-		Eventually(a.gaps, "20s").Should(Receive())
-		Eventually(b.gaps, "20s").Should(Receive())
+		Eventually(a.resyncs, "20s").Should(Receive())
+		Eventually(b.resyncs, "20s").Should(Receive())
 		Eventually(func() string {
 			Expect(a.all.Emit("three")).To(Succeed())
 			return b.client.Next().Frame
@@ -230,7 +229,7 @@ var _ = Describe("servers of ours", func() {
 		Expect(b.client.Next().Frame).To(Equal(`42["one"]`))
 		proxy.Silence()
 		Expect(a.all.Emit("lost")).To(Succeed())
-		Eventually(b.gaps, "30s").Should(Receive(), "its clients can be brought up to date")
+		Eventually(b.resyncs, "30s").Should(Receive(), "its clients can be brought up to date")
 		Expect(a.all.Emit("two")).To(Succeed())
 		Expect(b.client.Next().Frame).To(Equal(`42["two"]`))
 	})

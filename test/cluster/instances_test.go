@@ -178,7 +178,8 @@ var _ = It("sends its dashboards away one after another, when the balancer has h
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.Stop() }()
 	Eventually(ready, "10s", "1ms").Should(Equal(http.StatusServiceUnavailable))
-	Expect(all[0].Sync()).NotTo(ContainElement(HaveField("Frame", "41")), "it is served still")
+	s.Upstream.Set("eu-west", `{"n":"while it drains"}`)
+	Eventually(func() string { return all[0].Next().Frame }, "5s", "1ms").Should(ContainSubstring("while it drains"), "it is served still")
 	Eventually(stopped, "10s").Should(Receive(BeNil()))
 	for _, c := range all {
 		Eventually(c.Events, "5s").Should(BeClosed())
@@ -208,6 +209,34 @@ var _ = Describe("an instance beside Node instances", func() {
 		n.do(command{Do: "emit", Rooms: []string{"metrics:acme:us-west"}, Args: []any{"something-else"}})
 		Expect(d.Next().Name).To(Equal("something-else"))
 	})
+
+	DescribeTable("passes on what somebody outside announces, once, unless its dashboards have been told it", func(uri func() string) {
+		redis := wire.StartRedis(GinkgoTB())
+		s := instances(1, uri(), redis)[0]
+		d := watch(s, "us-west")
+		s.Upstream.Set("us-west", `{"n":1}`)
+		Eventually(func() int { return value(d.Next()) }, "20s", "1ms").Should(Equal(1))
+		n := startNode(redis.URL())
+		announce := func(value int) {
+			GinkgoHelper()
+			n.do(command{Do: "emitter", Rooms: []string{"metrics:acme:us-west"}, Args: []any{"metrics-update", map[string]any{
+				"api": "acme", "source": "us-west", "data": map[string]int{"n": value}, "timestamp": time.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
+			}}})
+		}
+		announce(1) // which the store has
+		announce(1001)
+		announce(1001)
+		Expect(value(d.Next())).To(Equal(1001))
+		s.Upstream.Set("us-west", `{"n":2}`)
+		Expect(value(d.Next())).To(Equal(2))
+		announce(1)
+		announce(1002)
+		Expect(value(d.Next())).To(Equal(1002))
+	},
+		Entry("with the embedded store", func() string { return "" }),
+		Entry("with change streams", func() string { return wire.Start(GinkgoTB()).Database("outside") }),
+		Entry("without change streams", func() string { return wire.FerretDB(GinkgoTB()).Database("outside") }),
+	)
 
 	It("starts without Redis unless it is required, and joins when it is there", func() {
 		redis := wire.StartRedis(GinkgoTB())

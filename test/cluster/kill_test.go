@@ -6,12 +6,12 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"github.com/devops-insights/devops-insights/test/binary"
 	"github.com/devops-insights/devops-insights/test/kit"
 	"github.com/devops-insights/devops-insights/test/wire"
 )
@@ -26,9 +26,8 @@ type process struct {
 // processes starts the built program several times.
 func processes(ctx SpecContext, count int, env ...string) []*process {
 	GinkgoHelper()
-	program := filepath.Join(GinkgoT().TempDir(), "devops-insights")
-	out, err := exec.Command("go", "build", "-o", program, "../../cmd/devops-insights").CombinedOutput()
-	Expect(err).NotTo(HaveOccurred(), string(out))
+	program, err := binary.Build(GinkgoT().TempDir())
+	Expect(err).NotTo(HaveOccurred())
 	var all []*process
 	for range count {
 		port := freePort()

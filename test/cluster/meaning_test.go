@@ -24,7 +24,7 @@ var _ = DescribeTable("between a Go server and a Node server arrives what was me
 			o.Sharded, o.Subscriptions = true, redisadapter.Subscriptions(mode)
 		}
 	})
-	s.all.OnServer("nothing", func(_ socketio.Args, ack socketio.Acknowledge) { _ = ack() })
+	s.all.OnServer("nothing", func(_ socketio.Args, ack socketio.Ack) { _ = ack() })
 	s.Of("/admin")
 	rooms := s.OfPattern(regexp.MustCompile(`^/room-\d+$`))
 	n := startNode(redis.URL(), mode)

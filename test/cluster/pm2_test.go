@@ -5,13 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -22,28 +20,6 @@ import (
 	"github.com/devops-insights/devops-insights/test/kit"
 	"github.com/devops-insights/devops-insights/test/wire"
 )
-
-// row returns the first of several free ports in a row.
-func row(count int) int {
-	GinkgoHelper()
-	for range 100 {
-		first, err := strconv.Atoi(freePort())
-		Expect(err).NotTo(HaveOccurred())
-		free := 0
-		for ; free < count; free++ {
-			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+free))
-			if err != nil {
-				break
-			}
-			Expect(l.Close()).To(Succeed())
-		}
-		if free == count {
-			return first
-		}
-	}
-	Fail("no free ports in a row")
-	return 0
-}
 
 // supervisor is a PM2 of the test's own, with the project's file as it is and
 // the program where it expects it. It is called from another directory.
@@ -171,7 +147,7 @@ func moments(all []supervised) []string {
 var _ = It("runs as three instances under PM2; reloads and killed instances leave every dashboard current", func(ctx SpecContext) {
 	redis, database := wire.StartRedis(GinkgoTB()), wire.Start(GinkgoTB()).Database("pm2")
 	up := kit.NewUpstream(GinkgoTB())
-	port := row(3)
+	port := freePorts(3)
 	s := supervise("INSTANCES=3", fmt.Sprint("SERVER_PORT=", port), "DATABASE_URL="+database,
 		"REDIS_HOST="+redis.URL(), "REDIS_REQUIRED=true", "EXTERNAL_API_NAME=acme",
 		"UPSTREAM_URL="+up.Template(), fmt.Sprint("POLL_INTERVAL=", pollInterval), "POLL_LEASE=2s")
@@ -256,7 +232,7 @@ var _ = It("runs as three instances under PM2; reloads and killed instances leav
 })
 
 var _ = It("is not restarted by PM2 where a setting is bad, and starts when it is mended", func(ctx SpecContext) {
-	port := row(2)
+	port := freePorts(2)
 	s := supervise("INSTANCES=2", fmt.Sprint("PORT=", port), "POLL_INTERVAL=1ms")
 	s.do("start", s.file)
 	Eventually(s.instances, "20s", "200ms").Should(HaveEach(HaveField("Env.Status", "stopped")))

@@ -16,15 +16,18 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/devops-insights/devops-insights/test/kit"
+	"github.com/devops-insights/devops-insights/test/ports"
 	"github.com/devops-insights/devops-insights/test/wire"
 )
 
-func freePort() string {
+func freePort() string { return fmt.Sprint(freePorts(1)) }
+
+// freePorts returns the first of n free ports in a row.
+func freePorts(n int) int {
 	GinkgoHelper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	first, err := ports.Free(n)
 	Expect(err).NotTo(HaveOccurred())
-	defer func() { _ = l.Close() }()
-	return fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
+	return first
 }
 
 // proxied writes the sample configuration with the ports of this test, starts

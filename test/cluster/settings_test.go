@@ -21,6 +21,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/devops-insights/devops-insights/app"
+	"github.com/devops-insights/devops-insights/app/config"
 	"github.com/devops-insights/devops-insights/test/kit"
 	"github.com/devops-insights/devops-insights/test/wire"
 )
@@ -112,7 +113,7 @@ var _ = Describe("Redis as it is run in earnest", func() {
 		Expect(client.Do(context.Background(), "ACL", "LOG").Slice()).To(BeEmpty(), "nothing was tried that is not allowed")
 		Expect(client.ClientList(context.Background()).Val()).To(ContainSubstring("user=insights"))
 
-		c := app.DefaultConfig()
+		c := config.Default()
 		c.Host, c.Port, c.DataDir = "127.0.0.1", 0, GinkgoT().TempDir()
 		c.RedisHost, c.RedisRequired = strings.Replace(host, "p%3Aa", "wrong", 1), true
 		_, err = app.New(context.Background(), app.Options{Config: c})
@@ -134,7 +135,7 @@ var _ = Describe("Redis as it is run in earnest", func() {
 		pair.hear()
 		pair.hear()
 
-		c := app.DefaultConfig()
+		c := config.Default()
 		c.Host, c.Port, c.DataDir = "127.0.0.1", 0, GinkgoT().TempDir()
 		o := app.Options{Config: c}
 		secure(&o)

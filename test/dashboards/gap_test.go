@@ -65,3 +65,19 @@ var _ = Describe("a change between a dashboard's question and its subscription",
 		}
 	})
 })
+
+var _ = It("an upstream's bytes that are not UTF-8 reach dashboards as U+FFFD, on every way", func() {
+	server := kit.Start(GinkgoT())
+	server.Upstream.Set("eu-west", "{\"city\":\"S\xe3o\"}")
+	const want = "{\"city\":\"S\ufffdo\"}"
+	d := server.Connect()
+	Eventually(func() string {
+		d.Emit("metrics:get", map[string]string{})
+		return d.Next().Frame
+	}, "10s").Should(ContainSubstring(want))
+	d.Emit("metrics:getHistory", map[string]string{"source": "eu-west"})
+	Expect(d.Next().Frame).To(ContainSubstring(want))
+	d.Subscribe("eu-west")
+	server.Upstream.Set("eu-west", "{\"city\":\"\xed\xa0\x80\"}")
+	Expect(d.Next().Frame).To(ContainSubstring("{\"city\":\"\ufffd\ufffd\ufffd\"}"))
+})

@@ -10,31 +10,31 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+
+	"github.com/devops-insights/devops-insights/test/binary"
+	"github.com/devops-insights/devops-insights/test/ports"
 )
 
 // build makes the program once for a spec.
 func build() string {
 	GinkgoHelper()
-	path := filepath.Join(GinkgoT().TempDir(), "devops-insights")
-	out, err := exec.Command("go", "build", "-o", path, "../../cmd/devops-insights").CombinedOutput()
-	Expect(err).NotTo(HaveOccurred(), string(out))
+	path, err := binary.Build(GinkgoT().TempDir())
+	Expect(err).NotTo(HaveOccurred())
 	return path
 }
 
 func freePort() string {
 	GinkgoHelper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Free(1)
 	Expect(err).NotTo(HaveOccurred())
-	defer func() { _ = l.Close() }()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	Expect(err).NotTo(HaveOccurred())
-	return port
+	return strconv.Itoa(port)
 }
 
 func ready(port string) func() int {
@@ -71,13 +71,20 @@ var _ = Describe("the program", func() {
 		l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(l.Close)
+		status := ""
 		hear := func() string {
 			GinkgoHelper()
-			Expect(l.SetReadDeadline(time.Now().Add(20 * time.Second))).To(Succeed())
-			b := make([]byte, 100)
-			n, err := l.Read(b)
-			Expect(err).NotTo(HaveOccurred())
-			return string(b[:n])
+			for {
+				Expect(l.SetReadDeadline(time.Now().Add(20 * time.Second))).To(Succeed())
+				b := make([]byte, 1000)
+				n, err := l.Read(b)
+				Expect(err).NotTo(HaveOccurred())
+				text, isStatus := strings.CutPrefix(string(b[:n]), "STATUS=")
+				if !isStatus {
+					return text
+				}
+				status = text
+			}
 		}
 		cmd := exec.Command(program, "--port", port, "--data-dir", GinkgoT().TempDir())
 		cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+socket, "WATCHDOG_USEC=300000")
@@ -87,6 +94,10 @@ var _ = Describe("the program", func() {
 		for range 3 {
 			Expect(hear()).To(Equal("WATCHDOG=1"))
 		}
+		Expect(cmd.Process.Signal(syscall.SIGHUP)).To(Succeed())
+		Eventually(hear).Should(MatchRegexp("^RELOADING=1\nMONOTONIC_USEC=[1-9][0-9]+$"))
+		Eventually(hear).Should(Equal("READY=1"))
+		Expect(status).To(Or(Equal("ok"), HavePrefix("degraded: ")), "how the parts are doing on this machine")
 		Expect(cmd.Process.Signal(syscall.SIGTERM)).To(Succeed())
 		Eventually(hear).Should(Equal("STOPPING=1"))
 		Expect(cmd.Wait()).To(Succeed())

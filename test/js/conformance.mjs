@@ -1,10 +1,11 @@
 // Drives a server with one of the real clients and prints one JSON object with
 // everything it saw. The server is the one of test/clients.
-// usage: node conformance.mjs <package> <url> <transports, comma separated>
-const [name, url, transports] = process.argv.slice(2);
+// usage: node conformance.mjs <package> <url> <transports, comma separated> [parser package]
+const [name, url, transports, parser] = process.argv.slice(2);
 const loaded = await import(name);
 const io = loaded.io ?? loaded.default;
 const options = { transports: transports.split(","), reconnectionDelay: 50, reconnectionDelayMax: 200, forceNew: true };
+if (parser) options.parser = (await import(parser)).default;
 const seen = {};
 const within = (what, promise) =>
   Promise.race([promise, new Promise((_, fail) => setTimeout(() => fail(new Error(`${what}: nothing for 10 s`)), 10_000).unref())]);
@@ -39,6 +40,13 @@ seen.sent = await within("kept", new Promise((done) => socket.emit("kept", done)
 socket.on("question", (text, answer) => answer(`${text}?`, Buffer.from([7])));
 socket.emit("ask");
 seen.asked = await once(socket, "asked");
+
+if (parser) {
+  // What only this parser has: undefined, dates and ArrayBuffers inside.
+  socket.emit("message", undefined, { a: undefined, b: 1 }, new Date(1e12), [Uint8Array.of(5, 6).buffer, undefined]);
+  const [gone, left, date, [buffer, last]] = await once(socket, "message-back");
+  seen.special = [gone, left, date, [...Buffer.from(buffer)], last];
+}
 
 const custom = io(`${url}/custom`, { ...options, forceNew: false, auth: { token: "def" }, query: { token: "def" } });
 await once(custom, "auth");

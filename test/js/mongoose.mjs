@@ -1,6 +1,7 @@
 // The database side of the Node backend, with the real mongoose: models after
 // the contract. Prints one JSON object.
 // usage: node mongoose.mjs <uri> save <json of [{source, data}, …]>
+//        node mongoose.mjs <uri> keep <json of [{source, data, createdAt}, …]>
 //        node mongoose.mjs <uri> read
 import { createHash } from "node:crypto";
 import mongoose from "mongoose";
@@ -28,6 +29,17 @@ if (command === "save") {
     const hash = createHash("sha1").update(JSON.stringify(data)).digest("hex");
     await Latest.findOneAndUpdate({ api, source }, { $set: { data, hash } }, { upsert: true, new: true, setDefaultsOnInsert: true });
     await History.create({ api, source, data, hash });
+  }
+}
+if (command === "keep") {
+  // Rows as the backend has stored them in the course of time.
+  const rows = JSON.parse(argument).map(({ source, data, createdAt }) => ({
+    api, source, data, createdAt, updatedAt: createdAt,
+    hash: createHash("sha1").update(JSON.stringify(data)).digest("hex"),
+  }));
+  await History.insertMany(rows);
+  for (const { source, data, hash, createdAt } of rows) {
+    await Latest.findOneAndUpdate({ api, source }, { $set: { data, hash, updatedAt: createdAt }, $setOnInsert: { createdAt } }, { upsert: true, timestamps: false });
   }
 }
 const text = (d) => ({

@@ -1,10 +1,11 @@
 // Loses its connection while the server goes on counting, and prints whether
 // its state was recovered and what it heard.
-// usage: node recovery.mjs <url> <transports, comma separated>
+// usage: node recovery.mjs <url> <transports, comma separated> [parser package]
 import { io } from "socket.io-client";
 
-const [url, transports] = process.argv.slice(2);
-const socket = io(url, { transports: transports.split(","), reconnectionDelay: 200, reconnectionDelayMax: 300 });
+const [url, transports, name] = process.argv.slice(2);
+const parser = name && (await import(name)).default;
+const socket = io(url, { ...(parser && { parser }), transports: transports.split(","), reconnectionDelay: 200, reconnectionDelayMax: 300 });
 const once = (emitter, event) =>
   Promise.race([
     new Promise((done) => emitter.once(event, done)),

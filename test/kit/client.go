@@ -1,13 +1,23 @@
 package kit
 
 import (
-	"bytes"
+	"context"
 	"encoding/json"
+	"log/slog"
+	"net"
+	"net/http"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/gorilla/websocket"
+	"github.com/devops-insights/devops-insights/socket/engineio"
+	engine "github.com/devops-insights/devops-insights/socket/engineio/client"
+	"github.com/devops-insights/devops-insights/socket/socketio"
+	"github.com/devops-insights/devops-insights/socket/socketio/client"
 )
+
+// patience is how long the kit waits for anything.
+const patience = 10 * time.Second
 
 // Event is one event that a dashboard received; without a name, the server's
 // word that it disconnected the dashboard.
@@ -18,14 +28,20 @@ type Event struct {
 	Frame string
 }
 
-// Client is a dashboard over a websocket, at the level of text frames.
+// Client is a dashboard over a websocket: the project's own Go client, which
+// does not reconnect here, and shows and sends single frames.
 type Client struct {
-	// Events receives every event in order, with room for 4096; it is closed
-	// when the connection ends.
+	// Events receives every event in order, of all namespaces, with room for
+	// 4096; it is closed when the connection ends.
 	Events <-chan Event
 
-	tb TB
-	ws *websocket.Conn
+	tb     TB
+	client *client.Client
+	socket *client.Socket
+	conn   *engine.Conn
+	tcp    net.Conn
+	closed chan struct{}
+	once   sync.Once
 }
 
 // Connect connects a dashboard to the default namespace.
@@ -37,77 +53,91 @@ func (s *Server) Connect() *Client {
 // Dial connects a dashboard to any Socket.IO server.
 func Dial(tb TB, url string) *Client {
 	tb.Helper()
-	ws, resp, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(url, "http")+"/socket.io/?EIO=4&transport=websocket", nil)
+	events := make(chan Event, 4096)
+	c := &Client{Events: events, tb: tb, closed: make(chan struct{})}
+	var err error
+	c.client, err = client.New(url, client.Options{
+		ReconnectAttempts: -1,
+		Logger:            slog.New(slog.DiscardHandler),
+		Dial:              func(ctx context.Context) (client.Conn, error) { return c.dial(ctx, url) },
+	})
 	if err != nil {
 		tb.Fatalf("the dashboard cannot connect: %v", err)
 	}
-	_ = resp.Body.Close()
-	events := make(chan Event, 4096)
-	c := &Client{Events: events, tb: tb, ws: ws}
+	c.socket = c.client.Of("/")
+	c.client.OnPacket(func(p *socketio.Packet) {
+		if e, is := eventOf(p); is {
+			select {
+			case events <- e:
+			case <-c.closed:
+			}
+		}
+	})
+	c.socket.OnDisconnect(func(client.Reason) { close(events) })
 	tb.Cleanup(c.Close)
-	_ = ws.SetReadDeadline(time.Now().Add(10 * time.Second))
-	c.expect("0{")
-	c.Send("40")
-	c.expect("40{")
-	_ = ws.SetReadDeadline(time.Time{})
-	go c.read(events)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := c.socket.Connect(ctx); err != nil {
+		tb.Fatalf("the dashboard cannot connect: %v", err)
+	}
 	return c
 }
 
-func (c *Client) expect(prefix string) {
-	c.tb.Helper()
-	_, frame, err := c.ws.ReadMessage()
-	if err != nil || !bytes.HasPrefix(frame, []byte(prefix)) {
-		c.tb.Fatalf("expected a frame that begins with %s, got %q, %v", prefix, frame, err)
+// dial keeps the connection at hand, and the one below it.
+func (c *Client) dial(ctx context.Context, url string) (client.Conn, error) {
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		var d net.Dialer
+		tcp, err := d.DialContext(ctx, network, address)
+		c.tcp = tcp
+		return tcp, err
+	}}
+	conn, err := engine.Dial(ctx, url, engine.Options{
+		Path: "/socket.io/", Transports: []string{engineio.Websocket}, HTTPClient: &http.Client{Transport: transport},
+	})
+	if err != nil {
+		return nil, err
 	}
+	c.conn = conn
+	return conn, nil
 }
 
-func (c *Client) read(events chan<- Event) {
-	defer close(events)
-	for {
-		_, frame, err := c.ws.ReadMessage()
-		if err != nil {
-			return
-		}
-		if string(frame) == "2" {
-			_ = c.ws.WriteMessage(websocket.TextMessage, []byte("3"))
-			continue
-		}
-		if bytes.HasPrefix(frame, []byte("44"+syncNamespace)) {
-			events <- Event{Name: syncNamespace, Frame: string(frame)}
-			continue
-		}
-		if string(frame) == "41" {
-			events <- Event{Frame: "41"}
-			continue
-		}
-		at := bytes.IndexByte(frame, '[')
-		if at < 0 || !bytes.HasPrefix(frame, []byte("42")) && !bytes.HasPrefix(frame, []byte("45")) {
-			continue
-		}
-		var parts []json.RawMessage
-		e := Event{Frame: string(frame)}
-		if json.Unmarshal(frame[at:], &parts) == nil && len(parts) > 0 && json.Unmarshal(parts[0], &e.Name) == nil {
-			if len(parts) > 1 {
-				e.Payload = parts[1]
-			}
-			events <- e
-		}
+// eventOf returns what a packet tells a dashboard.
+func eventOf(p *socketio.Packet) (e Event, is bool) {
+	e.Frame = "4" + string(p.Text())
+	switch p.Type {
+	case socketio.PacketEvent, socketio.PacketBinaryEvent:
+		name, args, err := p.Event()
+		e.Name, e.Payload = name, args.Raw(0)
+		return e, err == nil && name != ""
+	case socketio.PacketConnectError:
+		e.Name = syncNamespace
+		return e, p.Namespace == syncNamespace
+	case socketio.PacketDisconnect:
+		return e, p.Namespace == "/"
 	}
+	return e, false
 }
 
-// Send writes one text frame as it is.
+// Send writes one text frame as it is; it must be a message, which begins with
+// 4.
 func (c *Client) Send(frame string) {
 	c.tb.Helper()
-	if err := c.ws.WriteMessage(websocket.TextMessage, []byte(frame)); err != nil {
-		c.tb.Fatalf("the frame cannot be sent: %v", err)
+	data, is := strings.CutPrefix(frame, "4")
+	if !is {
+		c.tb.Fatalf("the frame %q is no message: it must begin with 4", frame)
 	}
+	c.send(engine.Message{Data: []byte(data)})
 }
 
 // SendBinary writes one binary frame as it is.
 func (c *Client) SendBinary(frame []byte) {
 	c.tb.Helper()
-	if err := c.ws.WriteMessage(websocket.BinaryMessage, frame); err != nil {
+	c.send(engine.Message{Binary: true, Data: frame})
+}
+
+func (c *Client) send(m engine.Message) {
+	c.tb.Helper()
+	if err := c.conn.Send(m); err != nil {
 		c.tb.Fatalf("the frame cannot be sent: %v", err)
 	}
 }
@@ -115,11 +145,9 @@ func (c *Client) SendBinary(frame []byte) {
 // Emit sends an event with one payload.
 func (c *Client) Emit(event string, payload any) {
 	c.tb.Helper()
-	data, err := json.Marshal([]any{event, payload})
-	if err != nil {
+	if err := c.socket.Emit(event, payload); err != nil {
 		c.tb.Fatalf("the payload cannot be sent: %v", err)
 	}
-	c.Send("42" + string(data))
 }
 
 // Subscribe subscribes to a region and waits until the server has done it.
@@ -130,7 +158,7 @@ func (c *Client) Subscribe(region string) {
 }
 
 // Sync waits until everything sent before was handled and returns the events
-// that came meanwhile. It knocks at a namespace that does not exist: the
+// that came meanwhile. It asks for a namespace that does not exist: the
 // refusal is no event and comes in order.
 func (c *Client) Sync() []Event {
 	c.tb.Helper()
@@ -156,11 +184,23 @@ func (c *Client) Next() Event {
 			c.tb.Fatalf("the connection ended while an event was expected")
 		}
 		return e
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		c.tb.Fatalf("no event within 10 s")
 	}
 	return Event{}
 }
 
-// Close closes the connection without a word.
-func (c *Client) Close() { _ = c.ws.Close() }
+// Close closes the connection without a close packet.
+func (c *Client) Close() {
+	c.once.Do(func() {
+		close(c.closed)
+		if c.tcp != nil {
+			_ = c.tcp.Close()
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := c.client.Close(ctx); err != nil {
+			c.tb.Fatalf("the dashboard did not end: %v", err)
+		}
+	})
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/devops-insights/devops-insights/app"
+	"github.com/devops-insights/devops-insights/app/config"
 )
 
 // TB is what the kit needs of a test: *testing.T and GinkgoT() both have it.
@@ -42,7 +43,7 @@ func Start(tb TB, change ...func(*app.Options)) *Server {
 	tb.Helper()
 	gin.SetMode(gin.ReleaseMode)
 	up := NewUpstream(tb)
-	c := app.DefaultConfig()
+	c := config.Default()
 	c.Host, c.Port, c.DataDir = "127.0.0.1", 0, tb.TempDir()
 	c.APIName, c.UpstreamURL = "acme", up.Template()
 	c.PollInterval = 100 * time.Millisecond

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -18,8 +19,13 @@ type Proxy struct {
 
 	mu     sync.Mutex
 	conns  map[net.Conn]*line
-	cutAt  int // bytes of an answer that still pass; 0: all of them
+	cutAt  int    // bytes of an answer that still pass; 0: all of them
+	cutOn  string // cuts the answer that holds it; empty: none
 	delay  time.Duration
+	answer time.Duration // the delay of answers alone
+	cut    bool          // no connection is let through
+	hang   bool          // new connections are frozen from the start
+	stream bool          // no answers to who follows changes
 	closed bool
 }
 
@@ -28,6 +34,7 @@ type line struct {
 	mu     sync.Mutex
 	frozen bool
 	muted  bool
+	stream bool // it follows changes
 }
 
 func (l *line) silent() bool {
@@ -104,11 +111,88 @@ func (p *Proxy) Mute() {
 	}
 }
 
+// MuteStream lets no more answers through on connections that follow changes, also
+// on those to come, until Heal; all others work.
+func (p *Proxy) MuteStream() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stream = true
+	for _, l := range p.conns {
+		l.mu.Lock()
+		l.muted = l.muted || l.stream
+		l.mu.Unlock()
+	}
+}
+
+// asks notes what a client sends: whether it is about a change stream.
+func (p *Proxy) asks(l *line, question []byte) int {
+	if bytes.Contains(question, []byte("$changeStream")) {
+		p.mu.Lock()
+		muted := p.stream
+		p.mu.Unlock()
+		l.mu.Lock()
+		l.stream, l.muted = true, l.muted || muted
+		l.mu.Unlock()
+	}
+	return len(question)
+}
+
+// Cut ends the connections there are and every new one, until Heal.
+func (p *Proxy) Cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut = true
+	for c := range p.conns {
+		_ = c.Close()
+	}
+}
+
+// Hang lets nothing more through, on the connections there are and on new ones,
+// without closing them, until Heal.
+func (p *Proxy) Hang() {
+	p.mu.Lock()
+	p.hang = true
+	p.mu.Unlock()
+	p.Silence()
+}
+
+// Heal ends Cut, Hang and MuteStream; connections that hung end.
+func (p *Proxy) Heal() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	streams := p.stream
+	p.cut, p.hang, p.stream = false, false, false
+	for c, l := range p.conns {
+		if l.silent() || streams && l.mute() {
+			_ = c.Close()
+		}
+	}
+}
+
 // Delay holds back whatever comes, in either direction, for up to d.
 func (p *Proxy) Delay(d time.Duration) {
 	p.mu.Lock()
 	p.delay = d
 	p.mu.Unlock()
+}
+
+// DelayAnswers holds back every answer for d; what is sent arrives at once.
+func (p *Proxy) DelayAnswers(d time.Duration) {
+	p.mu.Lock()
+	p.answer = d
+	p.mu.Unlock()
+}
+
+// answered waits as long as an answer is held back, and returns how much of it
+// passes.
+func (p *Proxy) answered(b []byte) int {
+	p.mu.Lock()
+	d := p.answer
+	p.mu.Unlock()
+	if d > 0 && len(b) > 0 {
+		time.Sleep(d)
+	}
+	return p.passes(b)
 }
 
 // wait is the delay of one piece.
@@ -129,17 +213,29 @@ func (p *Proxy) CutNext(n int) {
 	p.mu.Unlock()
 }
 
-// HasCut reports whether CutNext has found its answer.
+// CutAnswer cuts the connection of the next answer that holds the text, and
+// lets nothing of it through: what was asked for is done, and nobody hears so.
+func (p *Proxy) CutAnswer(text string) {
+	p.mu.Lock()
+	p.cutOn = text
+	p.mu.Unlock()
+}
+
+// HasCut reports whether CutNext or CutAnswer has found its answer.
 func (p *Proxy) HasCut() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.cutAt == 0
+	return p.cutAt == 0 && p.cutOn == ""
 }
 
 // passes returns how much of an answer passes; less than all cuts.
-func (p *Proxy) passes(n int) int {
+func (p *Proxy) passes(answer []byte) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	n := len(answer)
+	if p.cutOn != "" && bytes.Contains(answer, []byte(p.cutOn)) {
+		n, p.cutOn = 0, ""
+	}
 	if p.cutAt > 0 && n > p.cutAt {
 		n, p.cutAt = p.cutAt, 0
 	}
@@ -159,21 +255,31 @@ func (p *Proxy) accept() {
 		}
 		l := &line{}
 		p.mu.Lock()
-		if p.closed {
+		if p.closed || p.cut {
+			closed := p.closed
 			p.mu.Unlock()
 			_, _ = client.Close(), server.Close()
-			return
+			if closed {
+				return
+			}
+			continue
 		}
+		l.frozen = p.hang
 		p.conns[client], p.conns[server] = l, l
 		p.mu.Unlock()
-		p.work.Go(func() { p.pipe(client, server, l.silent, func(n int) int { return n }) })
-		p.work.Go(func() { p.pipe(server, client, l.mute, p.passes) })
+		p.work.Go(func() { p.pipe(client, server, l.silent, func(b []byte) int { return p.asks(l, b) }) })
+		p.work.Go(func() { p.pipe(server, client, l.mute, p.answered) })
 	}
 }
 
 // pipe copies until an end closes; both then close.
-func (p *Proxy) pipe(from, to net.Conn, stopped func() bool, passes func(int) int) {
-	defer func() { _, _ = from.Close(), to.Close() }()
+func (p *Proxy) pipe(from, to net.Conn, stopped func() bool, passes func([]byte) int) {
+	defer func() {
+		_, _ = from.Close(), to.Close()
+		p.mu.Lock()
+		delete(p.conns, from)
+		p.mu.Unlock()
+	}()
 	buffer := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(buffer)
@@ -182,7 +288,7 @@ func (p *Proxy) pipe(from, to net.Conn, stopped func() bool, passes func(int) in
 			return
 		}
 		p.wait()
-		allowed := passes(n)
+		allowed := passes(buffer[:n])
 		if _, writeErr := to.Write(buffer[:allowed]); writeErr != nil || allowed < n || err != nil {
 			return
 		}

@@ -13,11 +13,15 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
+	"syscall"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/devops-insights/devops-insights/test/ports"
 )
 
 // TB is what the package needs of a test.
@@ -108,6 +112,22 @@ func (s *Server) Kill() {
 	_ = s.process.Wait() // it was told to
 }
 
+// Pause lets the server do nothing, with its connections open, until Resume.
+func (s *Server) Pause() { s.signal(syscall.SIGSTOP) }
+
+// Resume ends a Pause.
+func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(to syscall.Signal) {
+	s.tb.Helper()
+	if s.process == nil {
+		s.tb.Skip("the server of MONGODB_TEST_URI is not ours to stop")
+	}
+	if err := s.process.Process.Signal(to); err != nil {
+		s.tb.Fatalf("%s cannot be paused or resumed: %v", s.Name, err)
+	}
+}
+
 // Restart starts a killed server on the same data, without the given flags.
 func (s *Server) Restart(without ...string) {
 	s.tb.Helper()
@@ -117,12 +137,11 @@ func (s *Server) Restart(without ...string) {
 
 func freePort(tb TB) string {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := ports.Free(1)
 	if err != nil {
-		tb.Fatalf("no free port: %v", err)
+		tb.Fatalf("%v", err)
 	}
-	defer func() { _ = l.Close() }()
-	return fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
+	return strconv.Itoa(port)
 }
 
 // launch starts the server; it ends with the test.

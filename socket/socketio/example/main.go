@@ -51,14 +51,14 @@ func run(ctx context.Context, args []string) error {
 	if *recovery {
 		options.Recovery = &socketio.Recovery{}
 	}
-	io := socketio.NewServer(options)
-	serve(io.Of("/"))
-	serve(io.Of("/custom"))
+	server := socketio.NewServer(options)
+	serve(server.Of("/"))
+	serve(server.Of("/custom"))
 	engine.OnSession = echo
 	raw := engineio.NewServer(engine)
 
 	mux := http.NewServeMux()
-	mux.Handle("/socket.io/", io)
+	mux.Handle("/socket.io/", server)
 	mux.Handle("/engine.io/", raw)
 	listener, err := net.Listen("tcp", *addr)
 	if err != nil {
@@ -75,7 +75,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	end, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	return errors.Join(err, io.Close(end), raw.Close(end), web.Shutdown(end))
+	return errors.Join(err, server.Close(end), raw.Close(end), web.Shutdown(end))
 }
 
 func serve(n *socketio.Namespace) {
@@ -84,12 +84,12 @@ func serve(n *socketio.Namespace) {
 		if auth == nil {
 			auth = json.RawMessage("{}")
 		}
-		_ = s.Emit("auth", auth) // who is gone already needs no answer
+		_ = s.Emit("auth", auth) // a client that has gone needs no answer
 	})
-	n.On("message", func(s *socketio.Socket, args socketio.Args, _ socketio.Acknowledge) {
+	n.On("message", func(s *socketio.Socket, args socketio.Args, _ socketio.Ack) {
 		_ = s.Emit("message-back", args.Values()...)
 	})
-	n.On("message-with-ack", func(_ *socketio.Socket, args socketio.Args, ack socketio.Acknowledge) {
+	n.On("message-with-ack", func(_ *socketio.Socket, args socketio.Args, ack socketio.Ack) {
 		_ = ack(args.Values()...)
 	})
 }

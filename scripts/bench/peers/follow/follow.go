@@ -18,23 +18,23 @@ import (
 	"time"
 )
 
-// Settings are what the benchmark tells every server in its environment.
-type Settings struct {
-	Addr     string        // to listen on
-	Template string        // of the upstream's URL, with {source}
-	Interval time.Duration // between two polls of a region
-	Regions  []string
+// settings are what the benchmark tells every server in its environment.
+type settings struct {
+	addr     string        // to listen on
+	template string        // of the upstream's URL, with {source}
+	interval time.Duration // between two polls of a region
+	regions  []string
 }
 
-// FromEnvironment reads the settings.
-func FromEnvironment() (Settings, error) {
-	s := Settings{
-		Addr:     "127.0.0.1:" + os.Getenv("SERVER_PORT"),
-		Template: strings.ReplaceAll(os.Getenv("UPSTREAM_URL"), "{api}", "acme"),
-		Regions:  strings.Split(os.Getenv("BENCH_REGIONS"), ","),
+// fromEnvironment reads the settings.
+func fromEnvironment() (settings, error) {
+	s := settings{
+		addr:     "127.0.0.1:" + os.Getenv("SERVER_PORT"),
+		template: strings.ReplaceAll(os.Getenv("UPSTREAM_URL"), "{api}", "acme"),
+		regions:  strings.Split(os.Getenv("BENCH_REGIONS"), ","),
 	}
 	var err error
-	s.Interval, err = time.ParseDuration(os.Getenv("POLL_INTERVAL"))
+	s.interval, err = time.ParseDuration(os.Getenv("POLL_INTERVAL"))
 	if err != nil {
 		return s, fmt.Errorf("POLL_INTERVAL: %w", err)
 	}
@@ -44,16 +44,16 @@ func FromEnvironment() (Settings, error) {
 // Serve runs a server until it is told to stop: handler for its dashboards,
 // changed for every new value of a region.
 func Serve(handler http.Handler, changed func(source string, data []byte)) error {
-	settings, err := FromEnvironment()
+	s, err := fromEnvironment()
 	if err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	server := &http.Server{Addr: settings.Addr, Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Addr: s.addr, Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	var work sync.WaitGroup
 	defer work.Wait()
-	work.Go(func() { Run(ctx, settings, changed) })
+	work.Go(func() { run(ctx, s, changed) })
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
 	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
 		stop()
@@ -62,23 +62,23 @@ func Serve(handler http.Handler, changed func(source string, data []byte)) error
 	return nil
 }
 
-// Run calls changed with every new value of a region until ctx ends.
-func Run(ctx context.Context, s Settings, changed func(source string, data []byte)) {
+// run calls changed with every new value of a region until ctx ends.
+func run(ctx context.Context, s settings, changed func(source string, data []byte)) {
 	var work sync.WaitGroup
-	for i, source := range s.Regions {
+	for i, source := range s.regions {
 		work.Go(func() {
-			phase := time.NewTimer(s.Interval * time.Duration(i) / time.Duration(len(s.Regions)))
+			phase := time.NewTimer(s.interval * time.Duration(i) / time.Duration(len(s.regions)))
 			defer phase.Stop()
 			select {
 			case <-ctx.Done():
 				return
 			case <-phase.C:
 			}
-			tick := time.NewTicker(s.Interval)
+			tick := time.NewTicker(s.interval)
 			defer tick.Stop()
 			var last [sha1.Size]byte
 			for {
-				if data, err := fetch(ctx, strings.ReplaceAll(s.Template, "{source}", source)); err == nil {
+				if data, err := fetch(ctx, strings.ReplaceAll(s.template, "{source}", source)); err == nil {
 					if sum := sha1.Sum(data); sum != last {
 						last = sum
 						changed(source, data)

@@ -1,0 +1,11 @@
+//go:build !unix
+
+package app
+
+import (
+	"errors"
+	"os"
+)
+
+// duplicate knows no channel on this system.
+func duplicate(int) (*os.File, error) { return nil, errors.ErrUnsupported }

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package app
+
+import "syscall"
+
+func tuneListener(string, string, syscall.RawConn) error { return nil }
