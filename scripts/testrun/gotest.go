@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -62,7 +63,7 @@ type testPackage struct {
 // do not compile.
 func testPackages(ctx context.Context, s step) (map[string]testPackage, error) {
 	const format = `{{.ImportPath}}{{"\t"}}{{.Dir}}{{"\t"}}{{if .Module}}{{.Module.Path}}{{end}}{{"\t"}}{{range .Deps}}{{if eq . "` + ginkgo + `"}}suite{{end}}{{end}}`
-	list := exec.CommandContext(ctx, "go", append([]string{"list", "-e", "-test", "-f", format}, listArgs(s.args)...)...) // #nosec G204 -- our own steps
+	list := exec.CommandContext(ctx, "go", append([]string{"list", "-e", "-test", "-f", format}, s.listArgs()...)...) // #nosec G204 -- our own steps
 	list.Dir, list.Stderr = s.dir, os.Stderr
 	text, err := list.Output()
 	if err != nil {
@@ -78,21 +79,12 @@ func testPackages(ctx context.Context, s step) (map[string]testPackage, error) {
 	return all, nil
 }
 
-// listArgs keeps what go list understands: the build tags and the packages.
-func listArgs(args []string) []string {
-	var kept []string
-	for i := 0; i < len(args); i++ {
-		switch {
-		case args[i] == "-tags":
-			kept = append(kept, args[i], args[i+1])
-			i++
-		case args[i] == "-timeout":
-			i++
-		case !strings.HasPrefix(args[i], "-"):
-			kept = append(kept, args[i])
-		}
+// listArgs returns what go list understands: the build tags and the packages.
+func (s step) listArgs() (args []string) {
+	if i := slices.Index(s.flags, "-tags"); i >= 0 {
+		args = append(args, s.flags[i:i+2]...)
 	}
-	return kept
+	return append(args, s.packages...)
 }
 
 // runStep runs go test and writes a line for each package as it ends, with the
@@ -118,7 +110,7 @@ func runStep(ctx context.Context, out io.Writer, s step) ([]result, error) {
 			suites = append(suites, p.dir)
 		}
 	}
-	test := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-exec", fmt.Sprintf("%q %s", self, execCommand)}, s.args...)...) // #nosec G204 -- our own steps
+	test := exec.CommandContext(ctx, "go", append([]string{"test", "-json", "-exec", fmt.Sprintf("%q %s", self, execCommand)}, slices.Concat(s.flags, s.packages)...)...) // #nosec G204 -- our own steps
 	test.Dir, test.Stderr = s.dir, os.Stderr
 	test.Env = append(os.Environ(), envSuites+"="+strings.Join(suites, string(filepath.ListSeparator)), envReports+"="+reports)
 	test.Cancel, test.WaitDelay = func() error { return test.Process.Signal(os.Interrupt) }, 30*time.Second

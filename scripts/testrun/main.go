@@ -1,7 +1,8 @@
 // Command testrun runs all suites of the project and ends with a summary: how
 // many specs ran, and which were skipped for which reason. A step that fails
 // does not keep the next ones from running; the exit code is 1 when anything
-// failed, did not compile, or ran no spec at all.
+// failed, did not compile, or ran no spec at all. Of a few suites of which only
+// specs have failed a second run alone decides, and the summary names them.
 //
 //	go run ./scripts/testrun [-race] [package ...]
 package main
@@ -35,9 +36,10 @@ func main() {
 
 // step is one call of go test.
 type step struct {
-	name string
-	dir  string   // of the module; empty: the working directory
-	args []string // what go test gets, packages last
+	name     string
+	dir      string   // of the module; empty: the working directory
+	flags    []string // of go test
+	packages []string
 }
 
 // steps returns what there is to run: everything, or the packages named.
@@ -48,13 +50,14 @@ func steps(race bool, packages []string) []step {
 	}
 	with := func(args ...string) []string { return append(common[:len(common):len(common)], args...) }
 	if len(packages) > 0 {
-		return []step{{name: strings.Join(packages, " "), args: with(append([]string{"-timeout", "20m"}, packages...)...)}}
+		return []step{{name: strings.Join(packages, " "), flags: with("-timeout", "20m"), packages: packages}}
 	}
+	every := []string{"./..."}
 	return []step{
-		{name: "all packages", args: with("-timeout", "20m", "./...")},
-		{name: "as on systems without epoll", args: with("-timeout", "10m", "-tags", "portable", "./socket/engineio", "./socket/socketio")},
-		{name: "examples of web frameworks", dir: "socket/socketio/example/frameworks", args: with("-timeout", "5m", "./...")},
-		{name: "benchmark programs", dir: "scripts/bench", args: []string{"-count=1", "-timeout", "10m", "./..."}},
+		{name: "all packages", flags: with("-timeout", "20m"), packages: every},
+		{name: "as on systems without epoll", flags: with("-timeout", "10m", "-tags", "portable"), packages: []string{"./socket/engineio", "./socket/socketio"}},
+		{name: "examples of web frameworks", dir: "socket/socketio/example/frameworks", flags: with("-timeout", "5m"), packages: every},
+		{name: "benchmark programs", dir: "scripts/bench", flags: []string{"-count=1", "-timeout", "10m"}, packages: every},
 	}
 }
 
@@ -68,6 +71,7 @@ func run(ctx context.Context, out io.Writer, all []step) error {
 			err = fmt.Errorf("%s: %w", step.name, err)
 			_, _ = fmt.Fprintln(out, "FAIL", err)
 		}
+		runAgain(ctx, out, step, results)
 		s.add(step.name, results, err)
 		if ctx.Err() != nil {
 			s.failures = append(s.failures, "the run was interrupted")

@@ -16,13 +16,16 @@ import (
 
 // result is what became of the tests of one package.
 type result struct {
-	path    string
-	ran     int // specs and plain tests
+	name    string // its import path
+	path    string // within the module
+	ran     int    // specs and plain tests
 	failed  int
 	skipped []skip
 	elapsed time.Duration
 	failure string // why the package failed; empty: it passed
 	output  string // shown where it failed
+	// unsteady is how the first run failed of a package that passed in the second.
+	unsteady string
 }
 
 // skip is a spec that was left out.
@@ -94,7 +97,7 @@ func (c *collector) take(line []byte) bool {
 	}
 	p := c.open[e.Package]
 	if p == nil {
-		p = &progress{last: make(map[string]string), result: result{path: e.Package}}
+		p = &progress{last: make(map[string]string), result: result{name: e.Package, path: e.Package}}
 		c.open[e.Package] = p
 	}
 	if e.Test != "" {

@@ -13,7 +13,7 @@ import (
 type summary struct {
 	suites, ran, skipped int
 	reasons              map[string][]string // the skipped specs of each reason
-	failures             []string
+	unsteady, failures   []string
 }
 
 // add counts the results of a step, and the error by which it ended.
@@ -28,6 +28,9 @@ func (s *summary) add(step string, results []result, err error) {
 		for _, k := range r.skipped {
 			reason := cmp.Or(k.reason, "no reason was given")
 			s.reasons[reason] = append(s.reasons[reason], r.path+": "+k.spec)
+		}
+		if r.unsteady != "" {
+			s.unsteady = append(s.unsteady, fmt.Sprintf("%s (%s): %s, and passed when it ran again alone", r.path, step, r.unsteady))
 		}
 		if r.failure != "" {
 			s.failures = append(s.failures, fmt.Sprintf("%s (%s): %s", r.path, step, r.failure))
@@ -58,6 +61,9 @@ func (s *summary) write(out io.Writer) {
 		if more := len(specs) - shown; more > 0 {
 			fmt.Fprintf(&b, "    and %d more\n", more)
 		}
+	}
+	for _, u := range s.unsteady {
+		fmt.Fprintf(&b, "UNSTEADY %s: mend it\n", u)
 	}
 	for _, f := range s.failures {
 		fmt.Fprintf(&b, "FAIL %s\n", f)

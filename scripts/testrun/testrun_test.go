@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -29,7 +30,7 @@ func TestTestrun(t *testing.T) {
 func output(ctx SpecContext, names ...string) (string, error) {
 	var all []step
 	for _, name := range names {
-		all = append(all, step{name: "step " + name, args: []string{"-count=1", "./testdata/" + name}})
+		all = append(all, step{name: "step " + name, flags: []string{"-count=1"}, packages: []string{"./testdata/" + name}})
 	}
 	var out bytes.Buffer
 	err := run(ctx, &out, all)
@@ -58,6 +59,22 @@ var _ = Describe("a run of the suites", func() {
 		Entry("when every spec is skipped", "skipsall", "no spec ran"),
 		Entry("when the process ends in the middle", "exits", "failed; it left no report of its specs"),
 	)
+
+	It("passes where a suite passes when it runs again, and names it", func(ctx SpecContext) {
+		GinkgoT().Setenv("TESTRUN_ONCE", filepath.Join(GinkgoT().TempDir(), "was here"))
+		text, err := output(ctx, "once")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(text).To(MatchRegexp(`(?s)FAIL scripts/testrun/testdata/once .*== once more: scripts/testrun/testdata/once\nok  .*== summary\n1 suites, 1 specs ran`))
+		Expect(text).To(ContainSubstring("\nUNSTEADY scripts/testrun/testdata/once (step once): 1 failed, and passed when it ran again alone: mend it\n"))
+	})
+
+	It("runs nothing again that no busy machine can cause", func(ctx SpecContext) {
+		GinkgoT().Setenv("TESTRUN_ONCE", filepath.Join(GinkgoT().TempDir(), "was here"))
+		GinkgoT().Setenv("TESTRUN_PANIC", "yes")
+		text, err := output(ctx, "once")
+		Expect(err).To(HaveOccurred())
+		Expect(text).NotTo(ContainSubstring("once more"))
+	})
 
 	It("fails when the packages are not there", func(ctx SpecContext) {
 		text, err := output(ctx, "nowhere")
