@@ -71,6 +71,10 @@ type Result struct {
 	// Err says in one sentence what failed; see Error.Text. Nil: nothing did. With
 	// CodeStore there is a Data that could not be stored.
 	Err *Error
+	// Unwatched reports that the poll failed because our own network did: nothing
+	// was learnt of the upstream. The Poller leaves it false; who hears of the poll
+	// may set it before others do.
+	Unwatched bool
 	// Changed reports that the value differs from the one before, and is stored.
 	Changed bool
 	// Consecutive counts the failures since the last good poll, this one too; 0

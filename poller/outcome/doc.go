@@ -13,7 +13,8 @@
 // never as up.
 //
 // A value is of the time at which it came, as its row in the history. A poll that
-// failed counts from when it began: it may have tried for long.
+// failed counts from when it began: it may have tried for long. One that failed
+// because our own network did (poller.Result.Unwatched) is unknown.
 //
 // A change of state is written at once, the confirmation of a state at most every
 // five seconds (every second where polls are more frequent than that), by a

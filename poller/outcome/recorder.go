@@ -107,16 +107,19 @@ func (r *Recorder) Update(means map[string]*Classifier) {
 // answer, however short the interval is.
 const leastDelay = 1500 * time.Millisecond
 
-// Record takes the result of a poll. It never waits for the store. It may be
-// called by several goroutines, the results of one region in their order.
-func (r *Recorder) Record(p poller.Result) {
+// Record takes the result of a poll, and returns the state that it means with its
+// reason, as an interval has them; StateUnknown for a region that is not polled. It
+// never waits for the store. It may be called by several goroutines, the results
+// of one region in their order.
+func (r *Recorder) Record(p poller.Result) (state store.State, reason string) {
 	r.mu.Lock()
 	means := r.means[p.Source]
 	r.mu.Unlock()
 	if means == nil || p.API != r.opts.API {
-		return
+		return store.StateUnknown, ""
 	}
 	next := found(p, means)
+	state, reason = next.State, next.Reason // read now: add may make it longer
 	r.mu.Lock()
 	g := r.regions[p.Source]
 	// A value is of the moment at which it came, a failure of that at which the
@@ -138,6 +141,7 @@ func (r *Recorder) Record(p poller.Result) {
 			Error("more results of polls wait for the store than are kept: the oldest become unknown")
 	}
 	r.signal()
+	return state, reason
 }
 
 // heldUp reports whether the poll took clearly longer than it may: the process
@@ -155,7 +159,7 @@ func found(p poller.Result, means *Classifier) *entry {
 		return e
 	case p.Data != nil: // also where it could not be stored
 		e.State, e.Reason = means.State(p.Data)
-	case p.Err != nil && p.Err.Code == poller.CodePanic:
+	case p.Unwatched, p.Err != nil && p.Err.Code == poller.CodePanic:
 		e.State, e.Failures = store.StateUnknown, 1
 		return e // nothing was learnt of the upstream
 	default:
