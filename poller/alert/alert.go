@@ -15,6 +15,9 @@ const (
 	Firing State = "firing"
 	// Resolved is one that has fired and is over. It stays in the list for a while.
 	Resolved State = "resolved"
+	// Inactive is one that has left the list: those who follow changes are told so,
+	// and nothing keeps it.
+	Inactive State = "inactive"
 )
 
 // Severity says how urgent an alert is.
