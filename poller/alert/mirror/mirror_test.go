@@ -75,9 +75,11 @@ type world struct {
 	*WithT
 	*Mirror
 	ledgers *ledgers
-	apis    []string
-	told    []string // API, alerts and their states
 	log     *test.Hook
+
+	mu   sync.Mutex
+	apis []string
+	told []string // API, alerts and their states
 }
 
 // during runs body beside a mirror, with a clock that stands still while anything
@@ -89,6 +91,8 @@ func during(t *testing.T, body func(w *world)) {
 		w := &world{WithT: NewWithT(t), ledgers: &ledgers{all: make(map[string]store.Ledger)}, apis: []string{"acme", "beta"}, log: hook}
 		m, err := New(Options{
 			Catalog: func() (c store.Catalog) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
 				for _, name := range w.apis {
 					c = append(c, store.API{Name: name})
 				}
@@ -96,6 +100,8 @@ func during(t *testing.T, body func(w *world)) {
 			},
 			Store: w.ledgers, Logger: logger,
 			OnChange: func(api string, changed []alert.Alert) {
+				w.mu.Lock()
+				defer w.mu.Unlock()
 				for _, a := range changed {
 					w.told = append(w.told, strings.TrimSpace(fmt.Sprint(api, " ", a.ID, " ", a.State, " ", marks(a))))
 				}
@@ -127,9 +133,18 @@ func marks(a alert.Alert) (text string) {
 func (w *world) pass(d time.Duration) []string {
 	time.Sleep(d)
 	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	told := w.told
 	w.told = nil
 	return told
+}
+
+// polls replaces the APIs of the settings.
+func (w *world) polls(apis ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.apis = apis
 }
 
 func (w *world) shown(api string) (all []string) {
@@ -279,10 +294,10 @@ func TestAPIsComeAndGoWithTheSettings(t *testing.T) {
 		w.ledgers.write("acme", one("a", alert.Firing))
 		w.ledgers.write("moon", one("m", alert.Firing))
 		w.Expect(w.pass(time.Second)).To(Equal([]string{"acme a firing"}))
-		w.apis = []string{"moon"}
+		w.polls("moon")
 		w.Expect(w.pass(time.Second)).To(ConsistOf("moon m firing", "acme a inactive"))
 		w.Expect(w.Alerts("acme")).To(BeEmpty())
-		w.apis = []string{"moon", "acme"}
+		w.polls("moon", "acme")
 		w.Expect(w.pass(time.Second)).To(Equal([]string{"acme a firing"}))
 	})
 }
