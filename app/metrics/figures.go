@@ -8,6 +8,7 @@ import (
 
 	"github.com/devops-insights/devops-insights/app/health"
 	"github.com/devops-insights/devops-insights/poller"
+	"github.com/devops-insights/devops-insights/poller/alert"
 	"github.com/devops-insights/devops-insights/socket/engineio"
 	"github.com/devops-insights/devops-insights/store"
 	"github.com/devops-insights/devops-insights/store/mongostore"
@@ -31,6 +32,11 @@ type Figures struct {
 	// ended to.
 	Leader       bool
 	LeaseChanges uint64
+	// Alerts are those of all APIs that this instance shows.
+	Alerts []alert.Alert
+	// Receivers are the receivers of alerts in the settings. One that is there several
+	// times, for several APIs, is shown once.
+	Receivers []ReceiverFigures
 	// Parts are the parts of the health board.
 	Parts []health.Part
 	// Panics counts the faults in the program, and LogDropped the lines of the log
@@ -141,12 +147,13 @@ func (d *describing) regional(name, help string, value func(RegionFigures) float
 }
 
 // families returns every metric that is read at a scrape.
-func families() []family {
+func families(n *notifications) []family {
 	var d describing
 	d.connections()
 	d.upstream()
 	d.store()
 	d.cluster()
+	d.alerts(n)
 	d.health()
 	return d
 }

@@ -48,6 +48,8 @@ type Metrics struct {
 	reloaded     prometheus.Gauge
 	lastReloaded prometheus.Gauge
 
+	notifications notifications
+
 	mu      sync.RWMutex
 	regions map[key]*region
 }
@@ -61,6 +63,7 @@ func New(o Options) *Metrics {
 		o.TraceID = func(store.Change) string { return "" }
 	}
 	m := &Metrics{opts: o, registry: prometheus.NewRegistry(), regions: make(map[key]*region)}
+	m.notifications.count = make(map[notification]uint64)
 	m.registry.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -68,7 +71,7 @@ func New(o Options) *Metrics {
 			Namespace: namespace, Name: "build_info", Help: "What runs: always 1.",
 			ConstLabels: prometheus.Labels{"version": o.Version, "revision": o.Revision, "go": o.Go},
 		}, func() float64 { return 1 }),
-		&figuresCollector{read: o.Read, families: families()},
+		&figuresCollector{read: o.Read, families: families(&m.notifications)},
 	)
 	m.connections = newConnections(m.registry)
 	m.upstream = newUpstream(m.registry)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/devops-insights/devops-insights/app/health"
 	"github.com/devops-insights/devops-insights/poller"
+	"github.com/devops-insights/devops-insights/poller/alert"
 	"github.com/devops-insights/devops-insights/store"
 	"github.com/devops-insights/devops-insights/store/observed"
 )
@@ -202,6 +203,38 @@ var _ = Describe("metrics", func() {
 		log.Debug("not shown")
 		Expect(counted("log_lines_total", `level="warning"`)).To(BeEquivalentTo(2))
 		Expect(counted("log_lines_total", `level="debug"`)).To(BeZero())
+	})
+
+	It("count alerts by state and severity", func() {
+		one := func(state alert.State, severity alert.Severity) {
+			figures.Alerts = append(figures.Alerts, alert.Alert{State: state, Severity: severity})
+		}
+		one(alert.Firing, alert.Critical)
+		one(alert.Firing, alert.Critical)
+		one(alert.Firing, alert.Warning)
+		one(alert.Resolved, alert.Critical)
+		one(alert.Firing, "anything")
+		for labels, n := range map[[2]string]float64{{"firing", "critical"}: 2, {"firing", "warning"}: 1, {"resolved", "critical"}: 1, {"pending", "info"}: 0} {
+			Expect(counted("alerts", fmt.Sprintf("state=%q", labels[0]), fmt.Sprintf("severity=%q", labels[1]))).To(Equal(n), "%v", labels)
+		}
+		Expect(series("alerts", `severity="anything"`)).To(BeNil(), "labels are bounded")
+	})
+
+	It("count the messages to the receivers of the settings", func() {
+		figures.Receivers = []ReceiverFigures{{Name: "ops", Oldest: 90 * time.Second}, {Name: "chat"}, {Name: "ops"}}
+		Expect(counted("notifications_total", `receiver="ops"`, `result="given_up"`)).To(BeZero(), "from the start")
+		m.Notified("ops", NotificationSent)
+		m.Notified("ops", NotificationSent)
+		m.Notified("ops", NotificationFailed)
+		m.Notified("gone", NotificationSent)
+		Expect(counted("notifications_total", `receiver="ops"`, `result="sent"`)).To(BeEquivalentTo(2))
+		Expect(counted("notifications_total", `receiver="ops"`, `result="failed"`)).To(BeEquivalentTo(1))
+		Expect(counted("notifications_total", `receiver="chat"`, `result="sent"`)).To(BeZero())
+		Expect(series("notifications_total", `receiver="gone"`)).To(BeNil(), "it is not in the settings")
+		Expect(counted("notification_oldest_pending_seconds", `receiver="ops"`)).To(BeEquivalentTo(90))
+		Expect(counted("notification_oldest_pending_seconds", `receiver="chat"`)).To(BeZero())
+		figures.Receivers = nil
+		Expect(series("notifications_total")).To(BeNil(), "a reload took them away")
 	})
 
 	It("show health as a number", func() {
