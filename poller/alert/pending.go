@@ -4,5 +4,4 @@ package alert
 
 import (
 	_ "github.com/adhocore/gronx"
-	_ "github.com/expr-lang/expr"
 )
