@@ -21,6 +21,7 @@ type Config struct {
 	Log
 	Tracing
 	Metrics
+	Alerting
 	Memory
 
 	files   map[string]string // the file that a setting was read from
@@ -40,7 +41,7 @@ type group interface {
 func (c *Config) groups() []group {
 	return []group{
 		&c.Server, &c.Database, &c.Redis, &c.Upstream, &c.Polling, &c.State, &c.History, &c.Rollup, &c.Clients,
-		&c.AdminUI, &c.Log, &c.Tracing, &c.Metrics, &c.Memory,
+		&c.AdminUI, &c.Log, &c.Tracing, &c.Metrics, &c.Alerting, &c.Memory,
 	}
 }
 
@@ -59,6 +60,7 @@ func Default() Config {
 		Log:      defaultLog(),
 		Tracing:  defaultTracing(),
 		Metrics:  defaultMetrics(),
+		Alerting: defaultAlerting(),
 	}
 }
 

@@ -8,13 +8,15 @@ import (
 )
 
 // With returns these settings with those of fresh that may change while the
-// program runs: what is polled and how, and the level of the log.
+// program runs: what is polled and how, who is told of what, and the level of the
+// log.
 func (c Config) With(fresh Config) Config {
 	maxBackoff := c.PollMaxBackoff
 	c.Upstream, c.Polling, c.State = fresh.Upstream, fresh.Polling, fresh.State
 	c.PollMaxBackoff = maxBackoff
 	c.RollupInclude, c.RollupExclude, c.RollupMaxFields = fresh.RollupInclude, fresh.RollupExclude, fresh.RollupMaxFields
 	c.LogLevel = fresh.LogLevel
+	c.AlertWebhookURL, c.AlertAfter = fresh.AlertWebhookURL, fresh.AlertAfter
 	c.apis, c.regions = fresh.apis, fresh.regions
 	c.files, c.origins = fresh.files, fresh.origins
 	return c

@@ -59,6 +59,14 @@ var _ = DescribeTable("never shows a part of a secret when it cannot be used", f
 	Entry(nil, nil, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://h", "OTEL_EXPORTER_OTLP_HEADERS", "authorization SECRET"),
 	Entry(nil, nil, "OTEL_EXPORTER_OTLP_ENDPOINT", "http://h", "OTEL_EXPORTER_OTLP_HEADERS", "authorization=SECRET"),
 	Entry(nil, nil, "CLIENT_URL", "https://u:SECRET@h"),
+	Entry(nil, nil, "ALERT_WEBHOOK_URL", "SECRET"),
+	Entry(nil, nil, "ALERT_WEBHOOK_URL", "hooks.example/SECRET"),
+	Entry(nil, nil, "ALERT_WEBHOOK_URL", "https://:SECRET"),
+	Entry(nil, nil, "HEARTBEAT_URL", "ftp://h/SECRET"),
+	Entry(nil, nil, "HEARTBEAT_URL", "https://h/ok", "HEARTBEAT_FAIL_URL", "https://h:SECRET/"),
+	Entry(nil, nil, "ALERT_TOKEN", "SECRET"),
+	Entry(nil, nil, "ALERT_TOKEN", "SECRET and white space"),
+	Entry(nil, nil, "PUBLIC_URL", "https://u:SECRET@h"),
 	Entry(nil, []string{"mongodb://u:SECRET@h/x"}),
 	Entry(nil, []string{"-mongodb://u:SECRET@h/x"}),
 	Entry(nil, []string{"---x=SECRET"}),
@@ -73,7 +81,7 @@ var _ = Describe("a secret", func() {
 		Expect(warnings).To(BeEmpty())
 		h, err := c.Headers()
 		Expect(err).NotTo(HaveOccurred())
-		Expect([]string{c.DatabaseURL, c.RedisHost, c.RedisSentinelPassword, c.UpstreamURL, h.Get("X-Key") + h.Get("A") + strings.Join(c.UpstreamHeaders, "\n")}).
+		Expect([]string{c.DatabaseURL, c.RedisHost, c.RedisSentinelPassword, c.UpstreamURL, c.AlertWebhookURL, c.AlertToken, c.HeartbeatURL, c.HeartbeatFailURL, h.Get("X-Key") + h.Get("A") + strings.Join(c.UpstreamHeaders, "\n")}).
 			To(ContainElement(ContainSubstring(value)))
 		Expect(strings.Join(c.Lines(), "\n")).To(And(ContainSubstring(name+"_FILE="), Not(ContainSubstring(value))))
 
@@ -89,6 +97,10 @@ var _ = Describe("a secret", func() {
 		Entry(nil, "UPSTREAM_URL", "https://h/{source}?key=1"),
 		Entry(nil, "UPSTREAM_HEADERS", "A: b\nC: d"),
 		Entry(nil, "UPSTREAM_HEADER_X_KEY", "a, b"),
+		Entry(nil, "ALERT_WEBHOOK_URL", "https://h/hook"),
+		Entry(nil, "ALERT_TOKEN", "correct-horse-battery"),
+		Entry(nil, "HEARTBEAT_URL", "https://h/ping"),
+		Entry(nil, "HEARTBEAT_FAIL_URL", "https://h/fail", "HEARTBEAT_URL", "https://h/ok"),
 		Entry(nil, "REDIS_SENTINEL_PASSWORD", "x y", "REDIS_HOST", "h:1", "REDIS_SENTINEL_MASTER", "m"),
 	)
 
@@ -116,6 +128,8 @@ var _ = Describe("the printed settings", func() {
 			"REDIS_HOST", "redis://u:hunter2@a:1,u:hunter2@b:2/3", "REDIS_SENTINEL_MASTER", "it's", "REDIS_SENTINEL_PASSWORD", "x://hunter2",
 			"UPSTREAM_URL", "https://u:hunter2@h-{source}.x/hunter2/{api}?hunter2=hunter2#hunter2",
 			"UPSTREAM_HEADERS", "A: hunter2\nB: hunter2", "UPSTREAM_HEADER_C", "hunter2",
+			"ALERT_WEBHOOK_URL", "https://u:hunter2@hooks.example/hunter2?hunter2", "ALERT_TOKEN", "hunter2-hunter2-hunter2", "NETWORK_CHECK", "192.0.2.1:53,[2001:db8::1]:443",
+			"HEARTBEAT_URL", "https://ping.example/hunter2", "HEARTBEAT_FAIL_URL", "https://ping.example/hunter2/fail", "PUBLIC_URL", "https://insights.example/x/",
 			"POLL_INTERVALS", "eu-west=10s,us-east=11s", "TRUSTED_PROXIES", "10.0.0.0/8,::1", "NODE_ENV", "a # b $HOME", "CLIENT_URL", "https://a.example, https://b.example",
 		)
 	}
@@ -125,8 +139,9 @@ var _ = Describe("the printed settings", func() {
 		Expect(err).NotTo(HaveOccurred())
 		again, warnings, err := config.Load(nil, []string{"CONFIG_FILE=" + file(strings.Join(c.Lines(), "\n")+"\n")})
 		Expect(err).NotTo(HaveOccurred())
-		Expect(warnings).To(BeEmpty())
+		Expect(warnings).To(ConsistOf(ContainSubstring("ALERT_TOKEN is what the command config prints")))
 		Expect(again.Lines()).To(Equal(c.Lines()))
+		Expect([]string{c.AlertToken, again.AlertToken}).To(Equal([]string{"hunter2-hunter2-hunter2", ""}), "what is printed lets nobody in")
 		Expect(again.Environment).To(Equal("a # b $HOME"))
 		Expect(again.PollIntervals).To(Equal([]string{"eu-west=10s", "us-east=11s"}))
 	})
@@ -139,6 +154,7 @@ var _ = Describe("the printed settings", func() {
 		for _, part := range []string{
 			"mongodb://redacted:redacted@a:1,b:2/x?replicaSet=rs0&authSource=admin", "redis://redacted:redacted@a:1,b:2/3",
 			"https://redacted:redacted@h-{source}.x/redacted/{api}?redacted", "A: redacted\nB: redacted", "UPSTREAM_HEADER_C=redacted",
+			"https://redacted:redacted@hooks.example/redacted?redacted", "HEARTBEAT_URL=https://ping.example/redacted", "PUBLIC_URL=https://insights.example/x", "NETWORK_CHECK='192.0.2.1:53,[2001:db8::1]:443'",
 		} {
 			Expect(text).To(ContainSubstring(part))
 		}
