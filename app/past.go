@@ -36,10 +36,12 @@ func (t *term) during(ctx context.Context, work func(context.Context, int64) err
 	})
 }
 
-// wholeStore keeps the values and all that is known of the past.
+// wholeStore keeps the values, all that is known of the past, and what alerting
+// has to remember.
 type wholeStore interface {
 	store.Store
 	store.Past
+	store.Alerts
 }
 
 // keepPast polls an API, and keeps the results of the polls and the tiers of the history

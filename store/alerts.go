@@ -22,12 +22,13 @@ type Ledger struct {
 
 // Ledgers is the side of a store that keeps ledgers.
 type Ledgers interface {
-	// Ledger returns the ledger of an API, or ErrNotFound.
+	// Ledger returns the ledger of an API, or ErrNotFound, also where what is stored
+	// is damaged: PutLedger replaces it by a ledger of Version 1 then.
 	Ledger(ctx context.Context, api string) (Ledger, error)
 	// PutLedger stores a ledger whose Version is one more than that of the stored
 	// one, or 1 where none is stored; else the error is ErrConflict. Where a later
 	// Term has written, it is ErrFenced. When it returns nil the ledger is durable.
-	// A Data that is too large is ErrRefused.
+	// What Ledger.Check does not allow is ErrRefused.
 	PutLedger(ctx context.Context, l Ledger) error
 }
 
@@ -58,7 +59,8 @@ type Record struct {
 	Data json.RawMessage
 }
 
-// RecordQuery selects records of one kind, newest first: by At and then by ID.
+// RecordQuery selects records of one kind, newest first: by At, then by ID, and
+// then by API.
 type RecordQuery struct {
 	Kind RecordKind
 	// API limits them to one API; empty selects all.
@@ -67,8 +69,8 @@ type RecordQuery struct {
 	ID string
 	// From and To bound At, both inclusive; the zero time is no bound.
 	From, To time.Time
-	// Before is the record behind which the answer begins: its At and ID. The zero
-	// value begins with the newest.
+	// Before is the record behind which the answer begins. The zero value begins
+	// with the newest.
 	Before RecordPlace
 	// Limit is the largest number of records; it must be positive.
 	Limit int
@@ -78,13 +80,21 @@ type RecordQuery struct {
 type RecordPlace struct {
 	At time.Time
 	ID string
+	// API tells records of two APIs with one At and ID apart. Empty: the place is
+	// behind all of them.
+	API string
 }
+
+// Place returns where the record stands in the order of records.
+func (r Record) Place() RecordPlace { return RecordPlace{At: r.At, ID: r.ID, API: r.API} }
 
 // Records is the side of a store that keeps records.
 type Records interface {
 	// PutRecord stores a record. One of its kind, API and ID that is there is
 	// replaced if its Version is lower, else the error is ErrConflict, also where
-	// it is the same. When it returns nil the record is durable.
+	// it is the same. When it returns nil the record is durable. What Record.Check
+	// does not allow is ErrRefused, and another At than that of the record that is
+	// there.
 	PutRecord(ctx context.Context, r Record) error
 	// FindRecords returns the records that match. Those that cannot be read any
 	// more are left out.

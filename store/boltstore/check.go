@@ -17,6 +17,8 @@ type Findings struct {
 	Latest, Rows int
 	// Intervals and Chunks count those of the outcomes and the tiers.
 	Intervals, Chunks int
+	// Ledgers and Records count those of alerting.
+	Ledgers, Records int
 	// Problems are sentences, the first of many; Count is how many there are.
 	Problems []string
 	Count    int
@@ -46,7 +48,7 @@ func Check(path string) (r Findings, err error) {
 		return r, err
 	}
 	defer func() { err = errors.Join(err, guard(db.Close)) }()
-	for _, part := range []func(*bolt.Tx, *Findings) error{checkPages, checkSchema, checkLatest, checkRows, checkPast, checkSizes} {
+	for _, part := range []func(*bolt.Tx, *Findings) error{checkPages, checkSchema, checkLatest, checkRows, checkPast, checkRecordIndex, checkSizes} {
 		if err := guard(func() error { return db.View(func(tx *bolt.Tx) error { return part(tx, &r) }) }); err != nil {
 			r.problem("%v", err)
 		}

@@ -39,10 +39,20 @@ func bucketFields() []byte   { return []byte("fields") }
 func bucketSeries() []byte   { return []byte("series") }
 func bucketChunks() []byte   { return []byte("chunks") }
 
+// The buckets of alerting: sealed ledgers under <api>; sealed records under
+// <kind> 0 <api> 0 <id>; and, for questions, keys without a value under <kind> 0
+// <api> 0 <time> <id> 0 <api>, twice for each record: the first api is empty in
+// one of them, which is of all APIs. A program that does not know these buckets
+// leaves them as they are, so that the number of the layout stays.
+func bucketLedgers() []byte     { return []byte("alert_ledgers") }
+func bucketRecords() []byte     { return []byte("alert_records") }
+func bucketRecordIndex() []byte { return []byte("alert_records_by_time") }
+
 func prepare(tx *bolt.Tx) error {
 	for _, name := range [][]byte{
 		bucketMeta(), bucketLatest(), bucketByTime(), bucketBySrc(),
 		bucketOutcomes(), bucketRegions(), bucketFields(), bucketSeries(), bucketChunks(),
+		bucketLedgers(), bucketRecords(), bucketRecordIndex(),
 	} {
 		if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 			return err

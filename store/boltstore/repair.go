@@ -22,6 +22,8 @@ type Repaired struct {
 	Regions, Rows int
 	// Intervals and Chunks count those of the outcomes and the tiers.
 	Intervals, Chunks int
+	// Ledgers and Records count those of alerting.
+	Ledgers, Records int
 	// Old is where the damaged file stands now.
 	Old string
 }
@@ -62,6 +64,7 @@ func Repair(path string) (Repaired, error) {
 	return Repaired{
 		Regions: len(found.latest), Rows: len(found.rows), Old: old,
 		Intervals: len(found.past[kindInterval]), Chunks: len(found.past[kindChunk]),
+		Ledgers: len(found.past[kindLedger]), Records: len(found.past[kindNote]),
 	}, nil
 }
 

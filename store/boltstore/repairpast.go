@@ -17,6 +17,7 @@ func pastBuckets() map[kind][]byte {
 	return map[kind][]byte{
 		kindInterval: bucketOutcomes(), kindRegion: bucketRegions(), kindFields: bucketFields(),
 		kindSeries: bucketSeries(), kindChunk: bucketChunks(),
+		kindLedger: bucketLedgers(), kindNote: bucketRecords(),
 	}
 }
 
@@ -24,7 +25,7 @@ func pastBuckets() map[kind][]byte {
 // has nothing there.
 func checkPast(tx *bolt.Tx, r *Findings) error {
 	named := make(map[uint32]bool)
-	for _, k := range [...]kind{kindSeries, kindRegion, kindFields, kindInterval, kindChunk} { // names first
+	for _, k := range [...]kind{kindSeries, kindRegion, kindFields, kindInterval, kindChunk, kindLedger, kindNote} { // names first
 		b := tx.Bucket(pastBuckets()[k])
 		if b == nil {
 			continue
@@ -42,6 +43,10 @@ func checkPast(tx *bolt.Tx, r *Findings) error {
 				r.Chunks++
 			case k == kindInterval:
 				r.Intervals++
+			case k == kindLedger:
+				r.Ledgers++
+			case k == kindNote:
+				r.Records++
 			}
 			return nil
 		})
@@ -70,6 +75,12 @@ func readable(k kind, key, value, content []byte) bool {
 		return len(content) == 4
 	case kindChunk:
 		return slices.ContainsFunc(store.Tiers(), func(t store.Tier) bool { _, _, ok := chunkPlace(t, key); return ok })
+	case kindLedger:
+		_, err := decodeLedger(key, value)
+		return err == nil
+	case kindNote:
+		_, err := decodeNote(key, value)
+		return err == nil
 	}
 	return false
 }
@@ -164,8 +175,13 @@ func (f *salvaged) writePast(db *bolt.DB) error {
 					if err := bucket.SetSequence(max(bucket.Sequence(), version)); err != nil {
 						return err
 					}
-					if k == kindChunk {
+					switch k {
+					case kindChunk:
 						t.add(areaRows+int(key[0]), []byte(key), 1, entrySize([]byte(key), value))
+					case kindNote:
+						if err := indexNote(t.Tx, []byte(key), value); err != nil {
+							return err
+						}
 					}
 				}
 				return nil

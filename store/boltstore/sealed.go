@@ -18,6 +18,8 @@ const (
 	kindSeries   kind = 's'
 	kindChunk    kind = 'c'
 	kindSizes    kind = 'z'
+	kindLedger   kind = 'l'
+	kindNote     kind = 'n' // a record of alerting
 )
 
 // sealedHead is the length of a sealed value before its version.

@@ -87,7 +87,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Store implements store.Store and store.Past.
+// Store implements store.Store, store.Past and store.Alerts.
 type Store struct {
 	opts     Options
 	db       *bolt.DB
@@ -105,6 +105,7 @@ type Store struct {
 	sweeping sync.Mutex
 	behind   map[string]behind // under sweeping
 	advised  atomic.Bool       // that compaction is worth while
+	hurt     atomic.Bool       // what alerting keeps, and it was said
 
 	closing sync.Once
 	closed  error
@@ -181,6 +182,7 @@ func (s *Store) view(ctx context.Context, read func(*bolt.Tx) error) error {
 }
 
 var (
-	_ store.Store = (*Store)(nil)
-	_ store.Past  = (*Store)(nil)
+	_ store.Store  = (*Store)(nil)
+	_ store.Past   = (*Store)(nil)
+	_ store.Alerts = (*Store)(nil)
 )

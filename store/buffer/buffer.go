@@ -84,7 +84,8 @@ type Stats struct {
 // key is one region.
 type key struct{ api, source string }
 
-// Buffer is a store.Store and a store.Past in front of another one that is both.
+// Buffer is a store.Store, a store.Past and a store.Alerts in front of another one
+// that is all of these.
 type Buffer struct {
 	opts   Options
 	ctx    context.Context // ends with Close
@@ -336,6 +337,7 @@ func (b *Buffer) Close() error {
 }
 
 var (
-	_ store.Store = (*Buffer)(nil)
-	_ store.Past  = (*Buffer)(nil)
+	_ store.Store  = (*Buffer)(nil)
+	_ store.Past   = (*Buffer)(nil)
+	_ store.Alerts = (*Buffer)(nil)
 )

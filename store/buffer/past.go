@@ -11,26 +11,27 @@ import (
 // errNoPast says that a database keeps rows and nothing else.
 var errNoPast = errors.New("this database keeps nothing beside the rows")
 
-// writeFactor is how many times Options.Timeout a write of the past may take: it
+// writeFactor is how many times Options.Timeout a write beside the rows may take: it
 // may be much, and nobody waits for it who polls.
 const writeFactor = 12
 
-// past is how the inner store is asked about the past.
-func past(inner store.Store) (store.Past, error) {
-	if p, ok := inner.(store.Past); ok {
-		return p, nil
+// as is the inner store as what it has to be beside a store of rows.
+func as[T any](inner store.Store) (t T, err error) {
+	t, ok := inner.(T)
+	if !ok {
+		return t, errNoPast
 	}
-	return nil, errNoPast
+	return t, nil
 }
 
-// write passes a write of the past on. What the database does not take the
+// write passes a write beside the rows on. What the database does not take the
 // caller keeps: nothing of it waits here.
-func (b *Buffer) write(ctx context.Context, what func(context.Context, store.Past) error) error {
+func write[T any](ctx context.Context, b *Buffer, what func(context.Context, T) error) error {
 	inner, err := b.available()
 	if err != nil {
 		return err
 	}
-	p, err := past(inner)
+	p, err := as[T](inner)
 	if err != nil {
 		return err
 	}
@@ -45,12 +46,12 @@ func (b *Buffer) write(ctx context.Context, what func(context.Context, store.Pas
 
 // PutOutcomes implements store.Outcomes.
 func (b *Buffer) PutOutcomes(ctx context.Context, term int64, intervals []store.Interval) error {
-	return b.write(ctx, func(ctx context.Context, p store.Past) error { return p.PutOutcomes(ctx, term, intervals) })
+	return write(ctx, b, func(ctx context.Context, p store.Past) error { return p.PutOutcomes(ctx, term, intervals) })
 }
 
 // LastOutcome implements store.Outcomes.
 func (b *Buffer) LastOutcome(ctx context.Context, api, source string) (i store.Interval, err error) {
-	err = b.askPast(ctx, func(ctx context.Context, p store.Past) error {
+	err = askFor(ctx, b, func(ctx context.Context, p store.Past) error {
 		i, err = p.LastOutcome(ctx, api, source)
 		return err
 	})
@@ -60,7 +61,7 @@ func (b *Buffer) LastOutcome(ctx context.Context, api, source string) (i store.I
 // ScanOutcomes implements store.Outcomes.
 func (b *Buffer) ScanOutcomes(ctx context.Context, api, source string, from, to time.Time, each func(store.Interval) error) error {
 	return stream(ctx, b, each, func(ctx context.Context, inner store.Store, each func(store.Interval) error) error {
-		p, err := past(inner)
+		p, err := as[store.Past](inner)
 		if err != nil {
 			return err
 		}
@@ -70,7 +71,7 @@ func (b *Buffer) ScanOutcomes(ctx context.Context, api, source string, from, to 
 
 // Mark implements store.Rollups.
 func (b *Buffer) Mark(ctx context.Context, api, source string) (m store.Mark, err error) {
-	err = b.askPast(ctx, func(ctx context.Context, p store.Past) error {
+	err = askFor(ctx, b, func(ctx context.Context, p store.Past) error {
 		m, err = p.Mark(ctx, api, source)
 		return err
 	})
@@ -79,13 +80,13 @@ func (b *Buffer) Mark(ctx context.Context, api, source string) (m store.Mark, er
 
 // PutChunks implements store.Rollups.
 func (b *Buffer) PutChunks(ctx context.Context, term int64, m store.Mark, chunks []store.Chunk) error {
-	return b.write(ctx, func(ctx context.Context, p store.Past) error { return p.PutChunks(ctx, term, m, chunks) })
+	return write(ctx, b, func(ctx context.Context, p store.Past) error { return p.PutChunks(ctx, term, m, chunks) })
 }
 
 // ScanChunks implements store.Rollups.
 func (b *Buffer) ScanChunks(ctx context.Context, q store.ChunkQuery, each func(store.Chunk) error) error {
 	return stream(ctx, b, each, func(ctx context.Context, inner store.Store, each func(store.Chunk) error) error {
-		p, err := past(inner)
+		p, err := as[store.Past](inner)
 		if err != nil {
 			return err
 		}
@@ -96,16 +97,17 @@ func (b *Buffer) ScanChunks(ctx context.Context, q store.ChunkQuery, each func(s
 // Import implements store.Importer. Rows that wait to be stored are not among
 // those that are found to be there already.
 func (b *Buffer) Import(ctx context.Context, rows []store.Metric) (added int, err error) {
-	err = b.write(ctx, func(ctx context.Context, p store.Past) error {
+	err = write(ctx, b, func(ctx context.Context, p store.Past) error {
 		added, err = p.Import(ctx, rows)
 		return err
 	})
 	return added, err
 }
 
-func (b *Buffer) askPast(ctx context.Context, question func(context.Context, store.Past) error) error {
+// askFor passes a question beside the rows on.
+func askFor[T any](ctx context.Context, b *Buffer, question func(context.Context, T) error) error {
 	return b.ask(ctx, func(ctx context.Context, inner store.Store) error {
-		p, err := past(inner)
+		p, err := as[T](inner)
 		if err != nil {
 			return err
 		}

@@ -46,12 +46,22 @@ func (s *Store) indexes(ctx context.Context) error {
 		{collection: s.outcomes, keys: ascending("api", "source", "from"), unique: true, needed: true},
 		{collection: s.chunks, keys: ascending("api", "source", "field", "tier", "start"), unique: true, needed: true},
 		{collection: s.chunks, keys: ascending("tier", "start")},
+		{collection: s.records, keys: append(ascending("kind"), newestFirst("at", "id", "api")...)},
+		{collection: s.records, keys: append(ascending("kind", "api"), newestFirst("at", "id")...)},
 	} {
 		if err := s.index(ctx, want); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// newestFirst orders by these fields, the highest values first.
+func newestFirst(names ...string) (keys bson.D) {
+	for _, name := range names {
+		keys = append(keys, bson.E{Key: name, Value: int32(-1)})
+	}
+	return keys
 }
 
 func (s *Store) index(ctx context.Context, want index) error {
@@ -92,7 +102,7 @@ func (s *Store) index(ctx context.Context, want index) error {
 		s.opts.Logger.WithError(err).Warn("the database has no TTL indexes: this server deletes old history itself")
 		return nil
 	}
-	s.opts.Logger.WithError(err).Warnf("the index %v of %s cannot be made: history may be slow", want.keys, want.collection.Name())
+	s.opts.Logger.WithError(err).Warnf("the index %v of %s cannot be made: questions may be slow", want.keys, want.collection.Name())
 	return nil
 }
 

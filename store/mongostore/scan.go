@@ -227,7 +227,7 @@ func (c *scan) hand(ctx context.Context) error {
 	return nil
 }
 
-// errEnough ends the reading of a millisecond.
+// errEnough ends a read that has as much as was asked for.
 var errEnough = errors.New("the limit is reached")
 
 // millisecond hands on the rows of one millisecond that are wanted, as the server

@@ -100,9 +100,11 @@ const (
 	chunksName   = "metrics_rollup"
 	marksName    = "metrics_rollup_marks"
 	archivesName = "metrics_archive"
+	ledgersName  = "metrics_alerts"
+	recordsName  = "metrics_alert_records"
 )
 
-// Store is a store.Store and a store.Past over MongoDB.
+// Store is a store.Store, a store.Past and a store.Alerts over MongoDB.
 type Store struct {
 	opts         Options
 	client       *mongo.Client
@@ -113,6 +115,8 @@ type Store struct {
 	chunks       *mongo.Collection
 	marks        *mongo.Collection
 	archives     *mongo.Collection
+	ledgers      *mongo.Collection
+	records      *mongo.Collection
 	transactions bool
 	sweeps       bool          // the database does not delete old history
 	expires      time.Duration // the age at which rows are deleted; 0: never
@@ -169,6 +173,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		opts: o, client: client, latest: db.Collection(latestName), history: db.Collection(historyName),
 		heads: db.Collection(headsName), outcomes: db.Collection(outcomesName),
 		chunks: db.Collection(chunksName), marks: db.Collection(marksName), archives: db.Collection(archivesName),
+		ledgers: db.Collection(ledgersName), records: db.Collection(recordsName),
 		local: localFeed{gate: semaphore.NewWeighted(wholeGate)}, mode: Mode{Following: "not yet"},
 		watchers: make(map[*watcher]struct{}),
 	}
@@ -242,6 +247,7 @@ func (s *Store) failure(what string, err error) error {
 }
 
 var (
-	_ store.Store = (*Store)(nil)
-	_ store.Past  = (*Store)(nil)
+	_ store.Store  = (*Store)(nil)
+	_ store.Past   = (*Store)(nil)
+	_ store.Alerts = (*Store)(nil)
 )

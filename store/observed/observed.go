@@ -26,6 +26,12 @@ const (
 	PutChunks    = "put_chunks"
 	ScanChunks   = "scan_chunks"
 	Import       = "import"
+
+	Ledger        = "ledger"
+	PutLedger     = "put_ledger"
+	PutRecord     = "put_record"
+	FindRecords   = "find_records"
+	DeleteRecords = "delete_records"
 )
 
 // Operations returns the names of all operations.
@@ -33,6 +39,7 @@ func Operations() []string {
 	return []string{
 		Save, Latest, AllLatest, Scan, Refresh, Ping,
 		PutOutcomes, LastOutcome, ScanOutcomes, Mark, PutChunks, ScanChunks, Import,
+		Ledger, PutLedger, PutRecord, FindRecords, DeleteRecords,
 	}
 }
 
@@ -46,10 +53,11 @@ type Observer interface {
 	Began(ctx context.Context, op, api, source string) (_ context.Context, ended func(error))
 }
 
-// Whole is a store with all that it keeps of the past.
+// Whole is a store with all that it keeps of the past, and for alerting.
 type Whole interface {
 	store.Store
 	store.Past
+	store.Alerts
 }
 
 // Store returns inner with observers, of which the first is told first. The time

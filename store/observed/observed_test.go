@@ -124,6 +124,18 @@ var _ = Describe("an observer", func() {
 				return s.ScanChunks(ctx, store.ChunkQuery{API: "acme", Source: "us-east", Field: "n", Tier: store.TierMinute}, func(store.Chunk) error { return nil })
 			}},
 			{Import, "acme/", func() error { _, err := s.Import(ctx, []store.Metric{row}); return err }},
+			{PutLedger, "acme/", func() error {
+				return s.PutLedger(ctx, store.Ledger{API: "acme", Term: 1, Version: 1, Data: json.RawMessage(`{}`)})
+			}},
+			{Ledger, "acme/", func() error { _, err := s.Ledger(ctx, "acme"); return err }},
+			{PutRecord, "acme/", func() error {
+				return s.PutRecord(ctx, store.Record{Kind: store.RecordAck, API: "acme", ID: "1", At: at, Version: 1, Data: json.RawMessage(`{}`)})
+			}},
+			{FindRecords, "acme/", func() error {
+				_, err := s.FindRecords(ctx, store.RecordQuery{Kind: store.RecordAck, API: "acme", Limit: 1})
+				return err
+			}},
+			{DeleteRecords, "/", func() error { _, err := s.DeleteRecords(ctx, store.RecordAck, at.Add(time.Hour), 1); return err }},
 		}
 		var tried []string
 		for _, o := range operations {
@@ -138,6 +150,8 @@ var _ = Describe("an observer", func() {
 		_, err := s.Latest(ctx, "acme", "us-east")
 		Expect(err).To(MatchError(store.ErrNotFound))
 		_, err = s.LastOutcome(ctx, "acme", "us-east")
+		Expect(err).To(MatchError(store.ErrNotFound))
+		_, err = s.Ledger(ctx, "acme")
 		Expect(err).To(MatchError(store.ErrNotFound))
 		Expect(seen.take()).To(HaveEach(Not(ContainSubstring("nothing stored"))))
 	})
