@@ -78,9 +78,9 @@ func (w *Watch) reach(ctx context.Context, addresses []string) (reachable, known
 	return false, false
 }
 
-// dial asks all of these at once, and returns which have answered. Where any is
+// dial asks all of these at once, and returns which have answered. Where one is
 // enough, the others are not waited for once one has.
-func (w *Watch) dial(ctx context.Context, addresses []string, any bool) map[string]bool {
+func (w *Watch) dial(ctx context.Context, addresses []string, enough bool) map[string]bool {
 	ctx, cancel := context.WithTimeout(ctx, w.opts.Timeout)
 	defer cancel()
 	var (
@@ -100,7 +100,7 @@ func (w *Watch) dial(ctx context.Context, addresses []string, any bool) map[stri
 			mu.Lock()
 			answered[address] = true
 			mu.Unlock()
-			if any {
+			if enough {
 				cancel()
 			}
 		})

@@ -13,9 +13,9 @@ import (
 type evidence int
 
 const (
-	unclear  evidence = iota // nothing
-	answered                 // something came back from the upstream: it works
-	silence                  // nothing came back: it may fail
+	unclear    evidence = iota // nothing
+	answered                   // something came back from the upstream: it works
+	unanswered                 // nothing came back: it may fail
 )
 
 // heard returns what a result says of our own network.
@@ -30,7 +30,7 @@ func heard(r poller.Result) evidence {
 	}
 	switch r.Err.Code {
 	case poller.CodeTimeout, poller.CodeDNS, poller.CodeUnreachable:
-		return silence
+		return unanswered
 	case poller.CodeRefused, poller.CodeReset, poller.CodeTLS, poller.CodeRedirect,
 		poller.CodeEmpty, poller.CodeEncoding, poller.CodeNotJSON, poller.CodeTooLarge:
 		if r.Err.NotAsked {
@@ -40,7 +40,7 @@ func heard(r poller.Result) evidence {
 	case poller.CodeOther:
 		var op *net.OpError
 		if errors.As(r.Err.Cause, &op) && op.Op == "dial" {
-			return silence // no interface, or no rights to use it
+			return unanswered // no interface, or no rights to use it
 		}
 	}
 	return unclear

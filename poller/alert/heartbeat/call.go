@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/devops-insights/devops-insights/store/netfault"
@@ -96,7 +97,7 @@ func bounded(sentences []string) []string {
 			return append(all, fmt.Sprintf("and %d more", len(sentences)-maxSentences))
 		}
 		if len(s) > maxSentence {
-			s = s[:maxSentence] + "…"
+			s = strings.ToValidUTF8(s[:maxSentence], "") + "…"
 		}
 		all = append(all, s)
 	}
@@ -105,7 +106,7 @@ func bounded(sentences []string) []string {
 
 // note takes how a call went, and logs where that changes.
 func (h *Heartbeat) note(class string) {
-	now := time.Now()
+	now := h.opts.Now()
 	h.mu.Lock()
 	before := h.status
 	if class == "" {

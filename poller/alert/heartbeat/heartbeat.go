@@ -38,7 +38,7 @@ type Options struct {
 	// Logger is told when calls begin to fail, and when they work again. Nil:
 	// nobody is.
 	Logger logrus.FieldLogger
-	// Now is the clock of the timestamps. Nil: time.Now.
+	// Now is the clock of the timestamps and of Status. Nil: time.Now.
 	Now func() time.Time
 }
 
