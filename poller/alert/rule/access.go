@@ -42,14 +42,16 @@ func member(r *run, args []any) (any, error) {
 		}
 		return v, nil
 	case element:
-		return r.ofElement(of.Region, args[1].(string), lenient)
+		if name, ok := args[1].(string); ok {
+			return r.ofElement(of.Region, name, lenient)
+		}
 	case []any:
 		return elementAt(of, args[1], lenient, path)
 	}
 	if lenient {
 		return nil, nil
 	}
-	return nil, failf("%s is %s: it has no fields", path, kind(args[0]))
+	return nil, failf("%s is %s: it has no such fields", path, kind(args[0]))
 }
 
 func (r *run) ofElement(region *Region, name string, lenient bool) (any, error) {

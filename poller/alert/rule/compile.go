@@ -12,7 +12,6 @@ import (
 	"github.com/expr-lang/expr/checker"
 	"github.com/expr-lang/expr/compiler"
 	"github.com/expr-lang/expr/conf"
-	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/vm"
 )
 
@@ -25,6 +24,7 @@ const (
 
 // program is an expression that is ready to be run.
 type program struct {
+	text    string
 	over    Over
 	windows []time.Duration
 	code    *vm.Program
@@ -32,7 +32,7 @@ type program struct {
 
 // compileExpr compiles an expression over what it says, or over what it has a
 // meaning for.
-func compileExpr(text string, over Over) (*program, error) {
+func compileExpr(text string, over Over) (*program, *Error) {
 	if over != "" {
 		return compileOver(text, over)
 	}
@@ -41,22 +41,25 @@ func compileExpr(text string, over Over) (*program, error) {
 		return p, nil
 	}
 	p, other := compileOver(text, OverAll)
-	if other == nil {
+	switch {
+	case other == nil:
 		return p, nil
-	}
-	if further(other, err) {
+	case isNameOf(other.unknown, OverRegion):
+		return nil, err
+	case isNameOf(err.unknown, OverAll):
 		return nil, other
+	case cmp.Or(cmp.Compare(other.Line, err.Line), cmp.Compare(other.Column, err.Column)) > 0:
+		return nil, other // more of it was right
 	}
 	return nil, err
 }
 
-// further reports whether a was found behind b: more of the expression was right.
-func further(a, b error) bool {
-	var x, y *Error
-	return errors.As(a, &x) && errors.As(b, &y) && cmp.Or(cmp.Compare(x.Line, y.Line), cmp.Compare(x.Column, y.Column)) > 0
+func isNameOf(name string, over Over) bool {
+	_, found := names(over)[name]
+	return found
 }
 
-func compileOver(text string, over Over) (*program, error) {
+func compileOver(text string, over Over) (*program, *Error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, &Error{Field: "expr", Sentence: "a condition is expected, for example down"}
 	}
@@ -66,18 +69,22 @@ func compileOver(text string, over Over) (*program, error) {
 	functions := functions()
 	tree, err := checker.ParseCheck(text, forChecker(over, functions))
 	if err != nil {
-		return nil, inExpr(err, over)
+		e := inExpr(err, text)
+		if e.unknown != "" {
+			e.Sentence += "; there are " + sorted(names(over))
+		}
+		return nil, e
 	}
 	windows, err := guarded(tree, functions)
 	if err != nil {
-		return nil, inExpr(err, over)
+		return nil, inExpr(err, text)
 	}
 	code, err := compiler.Compile(tree, forCompiler(functions))
 	if err != nil {
 		return nil, &Error{Field: "expr", Sentence: "the expression cannot be compiled"}
 	}
 	slices.Sort(windows)
-	return &program{over, slices.Compact(windows), code}, nil
+	return &program{text, over, slices.Compact(windows), code}, nil
 }
 
 // forChecker knows the names and the functions by their types.
@@ -123,55 +130,8 @@ func (p *program) holds(f Facts, only []string) (bool, error) {
 	case errors.Is(err, errUnwatched):
 		return false, nil
 	case err != nil:
-		return false, inExpr(err, p.over)
+		return false, inExpr(err, p.text)
 	}
 	holds, _ := result.(bool)
 	return holds, nil
-}
-
-// inExpr returns expr's error as an *Error.
-func inExpr(err error, over Over) error {
-	var (
-		at    *file.Error
-		known *failure
-	)
-	e := &Error{Field: "expr", Sentence: "the expression cannot be evaluated"}
-	if !errors.As(err, &at) {
-		if text := err.Error(); strings.HasPrefix(text, "expected bool, but got ") {
-			e.Sentence = "the expression must be true or false, and is " + strings.TrimPrefix(text, "expected bool, but got ")
-		}
-		return e
-	}
-	e.Line, e.Column = at.Line, at.Column+1
-	e.Sentence, _, _ = strings.Cut(at.Message, "\n")
-	if errors.As(err, &known) {
-		e.Sentence = known.sentence
-	}
-	if strings.HasPrefix(e.Sentence, "unknown name ") {
-		e.Sentence += "; there are " + sorted(names(over))
-	}
-	if e.Sentence = strings.ReplaceAll(e.Sentence, "compilation failed: ", ""); len(e.Sentence) > maxSentence {
-		e.Sentence = clip(e.Sentence, maxSentence)
-	}
-	return e
-}
-
-// maxSentence bounds what an error says, in characters.
-const maxSentence = 1000
-
-// clip cuts a text to so many characters.
-func clip(text string, most int) string {
-	if len(text) <= most {
-		return text
-	}
-	n := 0
-	for i := range text {
-		if n++; n == most {
-			rest := text[i:]
-			if len([]rune(rest[:min(len(rest), 8)])) > 1 {
-				return text[:i] + "…"
-			}
-		}
-	}
-	return text
 }

@@ -103,16 +103,28 @@ func (f function) checked(name string) *builtin.Function {
 		Validate: func(args []reflect.Type) (reflect.Type, error) {
 			any := len(f.takes) == 1 && f.takes[0] == manyNumbers
 			if (!any && len(args) != len(f.takes)) || (any && len(args) == 0) {
-				return f.gives, fmt.Errorf("%s takes %d arguments, not %d", name, len(f.takes), len(args))
+				return f.gives, fmt.Errorf("%s has %d arguments here, and takes %s", name, len(args), f.takesAll())
 			}
 			for i, arg := range args {
 				if t := f.takes[min(i, len(f.takes)-1)]; !t.fits(arg) {
-					return f.gives, fmt.Errorf("%s takes %s, not %v", name, t, arg)
+					return f.gives, fmt.Errorf("%s takes %s, not %s", name, t, typeName(fmt.Sprint(arg)))
 				}
 			}
 			return f.gives, nil
 		},
 	}
+}
+
+// takesAll says what the function takes.
+func (f function) takesAll() string {
+	all := make([]string, 0, len(f.takes))
+	for _, t := range f.takes {
+		all = append(all, t.String())
+	}
+	if len(all) == 0 {
+		return "none"
+	}
+	return strings.Join(all, " and ")
 }
 
 func now(r *run, args []any) (any, error) {

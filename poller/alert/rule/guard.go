@@ -105,8 +105,8 @@ func (g *guard) node(n ast.Node, lenient bool) ast.Node {
 	case *ast.ArrayNode:
 		g.nodes(n.Nodes)
 	case *ast.NilNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.StringNode, *ast.PointerNode:
-	default:
-		g.fail(n, errors.New("this is not possible in a rule"))
+	default: // objects and bytes
+		g.fail(n, errors.New("a rule can hold numbers, texts, lists, true, false and nil, but not this"))
 	}
 	return n
 }
@@ -210,11 +210,11 @@ func weigh(re *syntax.Regexp) int {
 func (g *guard) call(n *ast.CallNode) ast.Node {
 	callee, ok := n.Callee.(*ast.IdentifierNode)
 	if !ok {
-		g.fail(n, failf("only functions can be called: %s", sorted(g.functions)))
+		g.fail(n, errors.New("only functions can be called, and a field of a value is none"))
 		return n
 	}
 	if _, known := g.functions[callee.Value]; !known || slices.Contains(g.variables, callee.Value) {
-		g.fail(n, failf("there is no function %s; there are %s", clip(callee.Value, maxPath), sorted(g.functions)))
+		g.fail(n, errors.New(noFunction(callee.Value)))
 		return n
 	}
 	switch callee.Value {
@@ -270,7 +270,7 @@ func (g *guard) target(n ast.Node) ast.Node {
 // from the size of the predicate; the operations in it count their own steps.
 func (g *guard) loop(n *ast.BuiltinNode) ast.Node {
 	if !slices.Contains(loops, n.Name) {
-		g.fail(n, failf("there is no function %s; there are %s", n.Name, sorted(g.functions)))
+		g.fail(n, errors.New(noFunction(n.Name)))
 		return n
 	}
 	if len(n.Arguments) == 1 { // count(list) and sum(list)

@@ -59,6 +59,8 @@ type Error struct {
 	Line, Column int
 	// Sentence says what is wrong, and what is allowed.
 	Sentence string
+
+	unknown string // the name that is not there
 }
 
 // Error returns the place and the sentence.
