@@ -37,7 +37,7 @@ func examples(receiver string) []alert.Message {
 	return messages
 }
 
-// testLabels are those of an alert that is only a test.
+// testMessages tell of an alert that is only a test, and of its end.
 func testMessages(receiver string, now time.Time) []alert.Message {
 	now = now.UTC().Truncate(time.Millisecond)
 	a := alert.Alert{
@@ -65,7 +65,7 @@ func SendTest(ctx context.Context, r Receiver, externalURL string) error {
 	defer t.close()
 	for _, m := range testMessages(r.Name, time.Now()) {
 		if t.Type == Alertmanager {
-			err = t.tellAlertmanager(ctx, []postable{toAlertmanager(m.Alert, endsAt(m, time.Now()), externalURL)}, time.Now)
+			err = t.tellAlertmanager(ctx, []postable{toAlertmanager(m.Alert, holdsUntil(m, time.Now()), externalURL)}, time.Now)
 		} else {
 			err = t.tell(ctx, m, externalURL, time.Now)
 		}

@@ -16,7 +16,7 @@ type Outbox interface {
 	// Pending returns the messages that are committed and not delivered, oldest
 	// first. They are not changed afterwards.
 	Pending() []alert.Message
-	// Wake is sent to, or closed, when Pending has changed.
+	// Wake receives when Pending has changed.
 	Wake() <-chan struct{}
 	// Delivered says that receivers have taken messages; GaveUp that one is not
 	// tried any more, and why, in a sentence without secrets. Neither waits.

@@ -22,7 +22,8 @@ const maxDrain = 4 << 10
 
 // target is a receiver that is ready to be told.
 type target struct {
-	Receiver
+	Receiver  // with its defaults
+	given     Receiver
 	templates *templates
 	client    *http.Client
 	own       *http.Transport // nil where the transport is somebody else's
@@ -34,9 +35,9 @@ func compile(r Receiver, transport http.RoundTripper) (*target, error) {
 	if err := r.check(); err != nil {
 		return nil, err
 	}
-	r.Type = cmp.Or(r.Type, Webhook)
-	r.Timeout = cmp.Or(r.Timeout, DefaultTimeout)
-	t := &target{Receiver: r}
+	t := &target{Receiver: r, given: r}
+	t.Type = cmp.Or(r.Type, Webhook)
+	t.Timeout = cmp.Or(r.Timeout, DefaultTimeout)
 	var err error
 	if t.templates, err = parseTemplates(r); err != nil {
 		return nil, err
