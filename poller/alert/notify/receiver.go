@@ -126,8 +126,10 @@ func checkHeader(h http.Header) error {
 			return errors.New("the name of a header must be letters, digits and dashes")
 		}
 		switch strings.ToLower(name) {
-		case "content-length", "transfer-encoding", "connection", "idempotency-key", "content-type":
+		case "content-length", "transfer-encoding", "connection", "idempotency-key":
 			return fmt.Errorf("the header %s cannot be set: the program does it", name)
+		case "content-type":
+			return errors.New("the header Content-Type cannot be set: the content type of the receiver is sent as it")
 		}
 		for _, v := range values {
 			if !httpguts.ValidHeaderFieldValue(v) {

@@ -229,9 +229,9 @@ func functions(header http.Header) template.FuncMap {
 		"join":       func(sep string, s []string) string { return strings.Join(s, sep) },
 		"default":    func(other, text string) string { return orElse(text, other) },
 		"replaceAll": func(old, by, text string) string { return strings.ReplaceAll(text, old, by) },
-		// slack makes a text harmless in Slack's mrkdwn.
-		"slack": strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace,
-		"time":  func(layout string, t time.Time) string { return t.UTC().Format(layout) },
+		"line":       func(text string) string { return strings.Join(strings.Fields(text), " ") },
+		"slack":      slack,
+		"time":       func(layout string, t time.Time) string { return t.UTC().Format(layout) },
 	}
 }
 
@@ -248,4 +248,22 @@ func truncate(n int, text string) string {
 		return text
 	}
 	return string([]rune(text)[:n-1]) + "…"
+}
+
+// slack makes a text harmless in Slack's mrkdwn, at most n characters long.
+func slack(n int, text string) string {
+	escape := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+	if whole := escape.Replace(text); utf8.RuneCountInString(whole) <= n {
+		return whole
+	}
+	var b strings.Builder
+	left := n - 1 // for the ellipsis
+	for _, r := range text {
+		one := escape.Replace(string(r))
+		if left -= utf8.RuneCountInString(one); left < 0 {
+			break
+		}
+		b.WriteString(one)
+	}
+	return b.String() + "…"
 }
