@@ -38,6 +38,11 @@ type Options struct {
 	Tiers rollup.Reader
 	// Past answers metrics:getSeries and metrics:getUptime. Nil: they fail.
 	Past past.Reader
+	// Alerts are those of an API that dashboards see, the most urgent ones first, and
+	// Maintenance is what is planned or under way: what metrics:getAlerts is answered
+	// with. Where Alerts is nil, it is refused; where Maintenance is, there is none.
+	// Both must answer at once.
+	Alerts, Maintenance func(api string) []Notice
 	// Now is the clock of those answers. Nil: time.Now.
 	Now func() time.Time
 	// HistoryLimit is the number of rows where a dashboard names none. Zero: 100.
@@ -78,6 +83,7 @@ type Hub struct {
 	asking    singleflight.Group
 	builders  chan struct{} // one for each answer about the past that is being made
 	costs     *costs
+	alerting  alerting
 	failures  failures
 	refusals  atomic.Uint64
 }
@@ -98,6 +104,7 @@ func NewHub(namespace *socketio.Namespace, o Options) *Hub {
 	h.ask(EventGetHistory, h.getHistory)
 	h.ask(EventGetSeries, h.getSeries)
 	h.ask(EventGetUptime, h.getUptime)
+	h.ask(EventGetAlerts, h.getAlerts)
 	return h
 }
 

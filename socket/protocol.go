@@ -22,6 +22,10 @@ const (
 	EventSeries      = "metrics:series"
 	EventGetUptime   = "metrics:getUptime"
 	EventUptime      = "metrics:uptime"
+	EventGetAlerts   = "metrics:getAlerts"
+	EventAlerts      = "metrics:alerts"
+	EventAlert       = "metrics:alert"
+	EventMaintenance = "metrics:maintenance"
 	EventUpdate      = "metrics-update"
 	EventFailure     = "metrics-error"
 	// EventRefused answers a subscription to an unknown region. It is not
@@ -51,6 +55,8 @@ const (
 	messageHistoryFailed = "Failed to fetch history"
 	messageSeriesFailed  = "Failed to fetch series"
 	messageUptimeFailed  = "Failed to fetch uptime"
+	messageAlertsFailed  = "Failed to fetch alerts"
+	messageNoAlerts      = "This server watches for no alerts"
 )
 
 // object appends the members of one JSON object in the order of the calls:

@@ -170,3 +170,16 @@ func (r request) duration(name string) (time.Duration, error) {
 	}
 	return 0, &past.ParamError{Param: name, Value: r.start(name), Reason: past.DurationAllowed}
 }
+
+// flag returns a member that is true or false; def where it is missing or null.
+func (r request) flag(name string, def bool) (bool, error) {
+	switch string(r[name]) {
+	case "", "null":
+		return def, nil
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return def, &past.ParamError{Param: name, Value: r.start(name), Reason: "allowed are true and false"}
+}

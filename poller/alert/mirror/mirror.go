@@ -14,6 +14,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/devops-insights/devops-insights/poller/alert"
+	"github.com/devops-insights/devops-insights/poller/alert/engine"
 	"github.com/devops-insights/devops-insights/store"
 )
 
@@ -27,6 +28,8 @@ type Options struct {
 	// Catalog says which APIs there are. It is asked with every reading.
 	Catalog func() store.Catalog
 	Store   Ledgers
+	// Read returns what a ledger shows. Nil: engine.Read.
+	Read func(store.Ledger) (engine.Content, error)
 	// Every is the time between two readings. Zero: one second.
 	Every time.Duration
 	// Timeout bounds the reading of all ledgers. Zero: 10 s.
@@ -57,7 +60,7 @@ type Mirror struct {
 // seen is what is known of one API. It never changes.
 type seen struct {
 	term, version int64
-	content       Content
+	content       engine.Content
 }
 
 // New returns a mirror that knows nothing yet.
@@ -70,6 +73,9 @@ func New(o Options) (*Mirror, error) {
 	}
 	o.Every = cmp.Or(o.Every, time.Second)
 	o.Timeout = cmp.Or(o.Timeout, 10*time.Second)
+	if o.Read == nil {
+		o.Read = engine.Read
+	}
 	if o.OnChange == nil {
 		o.OnChange = func(string, []alert.Alert) {}
 	}
@@ -108,14 +114,14 @@ func (m *Mirror) Kick() {
 func (m *Mirror) Alerts(api string) []alert.Alert { return m.Content(api).Alerts }
 
 // Content returns what the ledger of an API says, with the alerts in the order of
-// Alerts; the zero Content where there is none. It must not be changed.
-func (m *Mirror) Content(api string) Content {
+// Alerts; the zero value where there is none. It must not be changed.
+func (m *Mirror) Content(api string) engine.Content {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	if s := m.apis[api]; s != nil {
 		return s.content
 	}
-	return Content{}
+	return engine.Content{}
 }
 
 // Failing returns since when the ledger of some API cannot be read; the zero time:
@@ -164,7 +170,7 @@ func (m *Mirror) read(ctx context.Context, api string) error {
 	if before != nil && before.term == l.Term && before.version == l.Version {
 		return nil
 	}
-	content, err := decode(l)
+	content, err := m.opts.Read(l)
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/devops-insights/devops-insights/poller/alert"
+	"github.com/devops-insights/devops-insights/poller/alert/engine"
 	"github.com/devops-insights/devops-insights/store"
 )
 
@@ -47,6 +48,12 @@ func (l *ledgers) Ledger(ctx context.Context, api string) (store.Ledger, error) 
 		return store.Ledger{}, store.ErrNotFound
 	}
 	return one, nil
+}
+
+// read reads what write has written.
+func read(l store.Ledger) (c engine.Content, err error) {
+	err = json.Unmarshal(l.Data, &struct{ Alerts *[]alert.Alert }{&c.Alerts})
+	return c, err
 }
 
 // write is a commit of the instance that decides.
@@ -98,7 +105,7 @@ func during(t *testing.T, body func(w *world)) {
 				}
 				return c
 			},
-			Store: w.ledgers, Logger: logger,
+			Store: w.ledgers, Read: read, Logger: logger,
 			OnChange: func(api string, changed []alert.Alert) {
 				w.mu.Lock()
 				defer w.mu.Unlock()
