@@ -1,0 +1,25 @@
+package app
+
+import (
+	"encoding/json"
+	"testing"
+
+	. "github.com/onsi/gomega"
+
+	"github.com/devops-insights/devops-insights/poller/alert"
+	"github.com/devops-insights/devops-insights/socket"
+)
+
+func TestDashboardsHearOfAlertsAndMaintenanceByRegion(t *testing.T) {
+	g := NewWithT(t)
+	a := alert.Alert{ID: "1", API: "acme", Region: "eu-west", State: alert.Firing}
+	all := alert.Alert{ID: "2", API: "acme"}
+	g.Expect(notices([]alert.Alert{a, all}, alertNotice)).To(Equal([]socket.Notice{
+		{API: "acme", ID: "1", Sources: []string{"eu-west"}, Data: a.AppendJSON(nil)},
+		{API: "acme", ID: "2", Data: all.AppendJSON(nil)}, // one over all regions
+	}))
+	w := alert.Window{ID: "w", API: "acme", Regions: []string{"eu-west", "us-east"}}
+	g.Expect(windowNotice(w)).To(Equal(socket.Notice{API: "acme", ID: "w", Sources: w.Regions, Data: w.AppendJSON(nil)}))
+	g.Expect(json.Valid(windowNotice(w).Data)).To(BeTrue())
+	g.Expect(notices([]alert.Window(nil), windowNotice)).To(BeEmpty())
+}
