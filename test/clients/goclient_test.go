@@ -243,10 +243,8 @@ var _ = DescribeTable("the Go client when the server goes silent", func(ctx Spec
 	Eventually(ctx, d.connects).Should(Receive())
 	Eventually(ctx, d.Transport).Should(Equal(transports[len(transports)-1]))
 	Consistently(d.reasons, "1s").ShouldNot(Receive(), "it answers the heartbeats")
-	began := time.Now()
 	Expect(p.cmd.Process.Signal(syscall.SIGSTOP)).To(Succeed())
 	Eventually(ctx, d.reasons).Should(Receive(Equal(client.ReasonPingTimeout)))
-	Expect(time.Since(began)).To(BeNumerically(">=", 200*time.Millisecond), "not before the next ping was due")
 	Expect(p.cmd.Process.Signal(syscall.SIGCONT)).To(Succeed())
 	d.back(ctx)
 },
