@@ -1,0 +1,81 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+
+	"github.com/devops-insights/devops-insights/poller/alert/rule"
+	"github.com/devops-insights/devops-insights/store"
+)
+
+// poll is what a poll brought, as the engine needs it.
+type poll struct {
+	passed  time.Duration // when it was recorded, by the clock that goes forward
+	region  string
+	data    json.RawMessage // nil: none came
+	changed bool            // it is known to differ from the one before
+	state   store.State
+	reason  string
+	latency time.Duration
+}
+
+// watched is what this term has learnt of a region. The times are of the wall
+// clock, and jump with it.
+type watched struct {
+	rule.Region
+	interval time.Duration
+	began    time.Time // from when on it is watched
+	polled   bool
+}
+
+// leastStale is the least time after which a value is stale.
+const leastStale = 15 * time.Second
+
+// take takes a poll.
+func (w *watched) take(p poll, now time.Time) {
+	w.polled = true
+	w.State, w.Reason, w.Latency, w.PolledAt = p.state, p.reason, p.latency, now
+	switch p.state {
+	case store.StateUp:
+		w.Failures = 0
+	case store.StateUnknown: // says nothing
+	default:
+		w.Failures++
+	}
+	if p.data == nil {
+		return
+	}
+	if p.changed || w.Value != nil && !bytes.Equal(w.Data, p.data) {
+		w.ChangedAt = now
+	}
+	if w.Value == nil || !bytes.Equal(w.Data, p.data) {
+		w.Data, w.Value = p.data, rule.NewValue(p.data)
+	}
+	w.ValueAt = now
+}
+
+// look judges by the time how old the value is.
+func (w *watched) look(now time.Time) {
+	since := w.began
+	if w.ValueAt.After(since) {
+		since = w.ValueAt
+	}
+	w.Stale = now.Sub(since) >= max(5*w.interval, leastStale)
+}
+
+// shift moves the times, as the wall clock has jumped by d.
+func (w *watched) shift(d time.Duration) {
+	for _, t := range []*time.Time{&w.began, &w.ValueAt, &w.ChangedAt, &w.PolledAt} {
+		if !t.IsZero() {
+			*t = t.Add(d)
+		}
+	}
+}
+
+// silent reports whether nothing is known of the region in this term yet, not
+// even that its value is stale.
+func (w *watched) silent() bool { return !w.polled && !w.Stale }
+
+// unknown reports whether the last poll has learnt nothing of the upstream.
+func (w *watched) unknown() bool { return !w.polled || w.State == store.StateUnknown }

@@ -1,0 +1,259 @@
+package engine
+
+import (
+	"strings"
+	"time"
+
+	"github.com/devops-insights/devops-insights/poller/alert/rule"
+	"github.com/devops-insights/devops-insights/store"
+)
+
+// condition is what a rule is asked; *rule.Compiled is one.
+type condition interface {
+	Holds(f rule.Facts) (bool, error)
+	Describe(f rule.Facts) (summary, description string)
+	Runbook(f rule.Facts) string
+	Windows() []time.Duration
+}
+
+// question is a target with the condition that decides about it.
+type question struct {
+	target
+	ask     condition
+	windows []time.Duration // of uptime, that it needs
+	about   []*watched      // the regions that it looks at
+}
+
+// judge asks rules of what is known of the regions.
+type judge struct {
+	api     string
+	regions []*watched // in the order of the settings
+	byName  map[string]*watched
+	// ofRegion are the questions of each region, and ofAll those over all.
+	ofRegion map[string][]*question
+	ofAll    []*question
+	// failing are those about receivers.
+	failing []*question
+	targets map[string]*target
+	// offline says that this machine's own network fails.
+	offline bool
+	uptime  uptimes
+	all     []rule.Region // of regions, made anew by look
+}
+
+// uptimes tells how long regions were up.
+type uptimes interface {
+	// percent is rule.Facts.Uptime.
+	percent(region string, window time.Duration) (percent float64, known bool)
+	// measured reports whether percent has looked: what is not known then is not
+	// known at all.
+	measured(region string, window time.Duration) bool
+}
+
+// newJudge returns a judge of these rules for these regions, which go on as they
+// are in before.
+func newJudge(api string, rules []*rule.Compiled, receivers []Receiver, regions []Region, before *judge, now time.Time) *judge {
+	j := &judge{api: api, byName: make(map[string]*watched), ofRegion: make(map[string][]*question), targets: make(map[string]*target)}
+	for _, r := range regions {
+		if j.byName[r.Name] != nil {
+			continue
+		}
+		w := &watched{Region: rule.Region{API: api, Region: r.Name, State: store.StateUnknown}, began: now}
+		if before != nil && before.byName[r.Name] != nil {
+			w = before.byName[r.Name]
+		}
+		w.interval = r.Interval
+		j.byName[r.Name] = w
+		j.regions = append(j.regions, w)
+	}
+	replaced := false
+	for _, c := range rules {
+		replaced = replaced || c.Rule().Name == rule.ReceiverFailing
+		j.add(c)
+	}
+	if !replaced {
+		for _, r := range receivers {
+			j.failing = append(j.failing, j.question(receiverFailing(), "", r.Name, nil, nil))
+		}
+	}
+	return j
+}
+
+// add adds a rule for all that it applies to.
+func (j *judge) add(c *rule.Compiled) {
+	var about []*watched
+	for _, w := range j.regions {
+		if c.AppliesTo(j.api, w.Region.Region) {
+			about = append(about, w)
+		}
+	}
+	if c.Over() == rule.OverAll {
+		if c.AppliesTo(j.api, "") {
+			j.ofAll = append(j.ofAll, j.question(c.Rule(), "", "", c, about))
+		}
+		return
+	}
+	for i, w := range about {
+		j.ofRegion[w.Region.Region] = append(j.ofRegion[w.Region.Region], j.question(c.Rule(), w.Region.Region, "", c, about[i:i+1]))
+	}
+}
+
+func (j *judge) question(r rule.Rule, region, receiver string, ask condition, about []*watched) *question {
+	q := &question{ask: ask, about: about, target: target{
+		id: alertID(j.api, r.Name, region, receiver), rule: r, region: region, receiver: receiver, polls: r.ForPolls,
+	}}
+	if r.Over == rule.OverAll {
+		q.polls *= max(len(about), 1) // so many polls of each, in the mean
+	}
+	if ask != nil {
+		q.windows = ask.Windows()
+	}
+	j.targets[q.id] = &q.target
+	return q
+}
+
+// look takes the time, and what does not come from polls.
+func (j *judge) look(now time.Time, offline bool) {
+	j.offline = offline
+	j.all = j.all[:0]
+	for _, w := range j.regions {
+		w.look(now)
+		j.all = append(j.all, w.Region)
+	}
+}
+
+// shift moves all times, as the wall clock has jumped by d.
+func (j *judge) shift(d time.Duration) {
+	for _, w := range j.regions {
+		w.shift(d)
+	}
+}
+
+// facts are what a question is asked of.
+func (j *judge) facts(now time.Time, w *watched) rule.Facts {
+	f := rule.Facts{Now: now, API: j.api, Regions: j.all, Offline: j.offline}
+	if w != nil {
+		f.Region = &w.Region
+	}
+	if j.uptime != nil {
+		f.Uptime = j.uptime.percent
+	}
+	return f
+}
+
+// polled asks what a poll of a region can have changed.
+func (j *judge) polled(now time.Time, region string) []finding {
+	findings := make([]finding, 0, len(j.ofRegion[region])+len(j.ofAll))
+	findings = j.appendRegion(findings, now, region, true)
+	return j.appendAll(findings, now, region)
+}
+
+// passed asks what the time can have changed.
+func (j *judge) passed(now time.Time) []finding {
+	var findings []finding
+	for _, w := range j.regions {
+		findings = j.appendRegion(findings, now, w.Region.Region, false)
+	}
+	return j.appendAll(findings, now, "")
+}
+
+// appendRegion asks about a region. One of which the last poll has learnt nothing
+// can make a rule true, and never false.
+func (j *judge) appendRegion(to []finding, now time.Time, region string, polled bool) []finding {
+	w := j.byName[region]
+	if w == nil || j.offline || w.silent() {
+		return to // everything stays as it is
+	}
+	f := j.facts(now, w)
+	for _, q := range j.ofRegion[region] {
+		found := q.find(f, polled)
+		if found.says == clear && (w.unknown() || !j.measured(q)) {
+			found.says = asItIs
+		}
+		to = append(to, found)
+	}
+	return to
+}
+
+// appendAll asks about all regions, of which one may have been polled.
+func (j *judge) appendAll(to []finding, now time.Time, polled string) []finding {
+	f := j.facts(now, nil)
+	for _, q := range j.ofAll {
+		counts, silent, unknown := false, false, false
+		for _, w := range q.about {
+			counts = counts || w.Region.Region == polled
+			silent, unknown = silent || w.silent(), unknown || w.unknown()
+		}
+		if silent {
+			continue // it stays as it is
+		}
+		found := q.find(f, counts)
+		if found.says == clear && (unknown && j.mayHold(q, f) || !j.measured(q)) {
+			found.says = asItIs
+		}
+		to = append(to, found)
+	}
+	return to
+}
+
+// find asks a question.
+func (q *question) find(f rule.Facts, polled bool) finding {
+	found := finding{target: &q.target, polled: polled}
+	yes, err := q.ask.Holds(f)
+	switch {
+	case err != nil:
+		found.problem = sentence(err)
+	case yes:
+		found.says, found.describe = holds, func() (t texts) {
+			t.summary, t.description = q.ask.Describe(f)
+			t.runbook = q.ask.Runbook(f)
+			return t
+		}
+	default:
+		found.says = clear
+	}
+	return found
+}
+
+// mayHold reports whether a rule over all that is false may be true: whether it
+// were, if the regions of which nothing is known were up, degraded or down.
+func (j *judge) mayHold(q *question, f rule.Facts) bool {
+	f.Regions = append([]rule.Region(nil), j.all...)
+	for _, state := range []store.State{store.StateUp, store.StateDegraded, store.StateDown} {
+		for i, w := range j.regions {
+			if w.unknown() {
+				f.Regions[i].State = state
+			}
+		}
+		if yes, err := q.ask.Holds(f); yes || err != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// measured reports whether the uptimes that a question needs have been looked up.
+func (j *judge) measured(q *question) bool {
+	if j.uptime == nil {
+		return true
+	}
+	for _, window := range q.windows {
+		for _, w := range q.about {
+			if !j.uptime.measured(w.Region.Region, window) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// maxSentence bounds what is kept of a problem, in bytes.
+const maxSentence = 300
+
+func sentence(err error) string {
+	text := err.Error()
+	if len(text) > maxSentence {
+		text = strings.ToValidUTF8(text[:maxSentence], "") + "…"
+	}
+	return text
+}
