@@ -23,8 +23,6 @@ type target struct {
 	rule     rule.Rule
 	region   string
 	receiver string
-	// polls is how many polls in a row it takes, where rule.ForPolls is set.
-	polls int
 }
 
 // finding is what a rule says of a target now.
@@ -122,7 +120,7 @@ func (s *state) wait(in input, f finding, e *entry) {
 			e.Polls++
 			s.dirty = true
 		}
-		due = e.Polls >= f.polls
+		due = e.Polls >= f.rule.ForPolls
 	}
 	if !due {
 		return

@@ -100,11 +100,8 @@ func (j *judge) add(c *rule.Compiled) {
 
 func (j *judge) question(r rule.Rule, region, receiver string, ask condition, about []*watched) *question {
 	q := &question{ask: ask, about: about, target: target{
-		id: alertID(j.api, r.Name, region, receiver), rule: r, region: region, receiver: receiver, polls: r.ForPolls,
+		id: alertID(j.api, r.Name, region, receiver), rule: r, region: region, receiver: receiver,
 	}}
-	if r.Over == rule.OverAll {
-		q.polls *= max(len(about), 1) // so many polls of each, in the mean
-	}
 	if ask != nil {
 		q.windows = ask.Windows()
 	}
@@ -144,8 +141,7 @@ func (j *judge) facts(now time.Time, w *watched) rule.Facts {
 // polled asks what a poll of a region can have changed.
 func (j *judge) polled(now time.Time, region string) []finding {
 	findings := make([]finding, 0, len(j.ofRegion[region])+len(j.ofAll))
-	findings = j.appendRegion(findings, now, region, true)
-	return j.appendAll(findings, now, region)
+	return j.appendAll(j.appendRegion(findings, now, region, true), now)
 }
 
 // passed asks what the time can have changed.
@@ -154,7 +150,7 @@ func (j *judge) passed(now time.Time) []finding {
 	for _, w := range j.regions {
 		findings = j.appendRegion(findings, now, w.Region.Region, false)
 	}
-	return j.appendAll(findings, now, "")
+	return j.appendAll(findings, now)
 }
 
 // appendRegion asks about a region. One of which the last poll has learnt nothing
@@ -175,19 +171,18 @@ func (j *judge) appendRegion(to []finding, now time.Time, region string, polled 
 	return to
 }
 
-// appendAll asks about all regions, of which one may have been polled.
-func (j *judge) appendAll(to []finding, now time.Time, polled string) []finding {
+// appendAll asks about all regions.
+func (j *judge) appendAll(to []finding, now time.Time) []finding {
 	f := j.facts(now, nil)
 	for _, q := range j.ofAll {
-		counts, silent, unknown := false, false, false
+		silent, unknown := false, false
 		for _, w := range q.about {
-			counts = counts || w.Region.Region == polled
 			silent, unknown = silent || w.silent(), unknown || w.unknown()
 		}
 		if silent {
 			continue // it stays as it is
 		}
-		found := q.find(f, counts)
+		found := q.find(f, false)
 		if found.says == clear && (unknown && j.mayHold(q, f) || !j.measured(q)) {
 			found.says = asItIs
 		}
