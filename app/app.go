@@ -22,6 +22,7 @@ import (
 	"github.com/devops-insights/devops-insights/app/logging"
 	"github.com/devops-insights/devops-insights/app/metrics"
 	"github.com/devops-insights/devops-insights/app/tracing"
+	"github.com/devops-insights/devops-insights/poller/network"
 	"github.com/devops-insights/devops-insights/socket"
 	"github.com/devops-insights/devops-insights/socket/engineio"
 	"github.com/devops-insights/devops-insights/socket/redisadapter"
@@ -76,6 +77,7 @@ type App struct {
 	metrics   *metrics.Metrics
 	measures  measures
 	upstreams *upstreams
+	network   *network.Watch
 	beat      *beat
 	tracing   *tracing.Tracer
 	ready     atomic.Bool
@@ -167,6 +169,9 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 		HistoryMaxBytes: min(c.HistoryMaxBytes, c.MaxBacklog-answerEnvelope), Memory: a.sockets.Memory(), Questions: a.tracesQuestions(), Logger: a.log,
 	})
 	a.watchHealth()
+	if err := a.watchNetwork(); err != nil {
+		return nil, err
+	}
 	if err := a.listen(ctx); err != nil {
 		return nil, err
 	}
@@ -184,6 +189,9 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	}
 	a.background("metrics", a.measure)
 	a.keepSettings()
+	if err := a.beatOutside(); err != nil {
+		return nil, err
+	}
 	// Last, and so undone first: until the last dashboard has gone it hears of
 	// changes.
 	a.onStop("dashboards", a.disconnect)

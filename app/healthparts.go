@@ -22,6 +22,7 @@ const (
 	partMemory       = "memory"
 	partDisk         = "disk"
 	partSettings     = "settings"
+	partNetwork      = "network"
 )
 
 const (

@@ -9,6 +9,7 @@ import (
 	"github.com/devops-insights/devops-insights/app/config"
 	"github.com/devops-insights/devops-insights/app/health"
 	"github.com/devops-insights/devops-insights/poller"
+	"github.com/devops-insights/devops-insights/poller/network"
 	"github.com/devops-insights/devops-insights/store"
 )
 
@@ -86,6 +87,8 @@ func upstreamReport(p poller.Result) health.Report {
 	switch {
 	case p.Err == nil, p.Data != nil: // what could not be stored is no fault of the upstream
 		return well()
+	case p.Unwatched:
+		return health.Report{State: health.Unknown, Class: network.ClassFailing, Message: "our own network fails: nothing was learnt of it by the last poll"}
 	case p.Err.Code == poller.CodePanic:
 		return health.Report{State: health.Unknown, Class: string(p.Err.Code), Message: p.Err.Text}
 	}

@@ -156,6 +156,7 @@ func (p *pollers) make(api config.API, targets []poller.Target) (*apiPoller, err
 	one.poller, err = poller.New(poller.Options{
 		MayStore: one.term.valid, Observe: a.observePoll, Targets: targets, Saver: a.store, MaxBackoff: a.opts.Config.PollMaxBackoff, Logger: a.log,
 		OnPoll: func(ctx context.Context, r poller.Result) {
+			r.Unwatched = a.network.Judge(ctx, r)
 			one.recorder.Record(r)
 			p.onPoll(ctx, r)
 		},

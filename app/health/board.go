@@ -50,6 +50,8 @@ type Part struct {
 	// LastSuccess is when the part last reported that it is well; zero: never.
 	LastSuccess    time.Time
 	Class, Message string
+	// Starting says that the part is new and has time for its first report.
+	Starting bool
 }
 
 // Options configures New. The zero value of every field is usable.

@@ -170,7 +170,7 @@ func (r *Reporter) change(now time.Time, to Report, since time.Time) func() {
 
 // snapshot returns the part as it is now.
 func (r *Reporter) snapshot(now time.Time) Part {
-	p := Part{Name: r.name, State: r.state, Since: r.since, LastSuccess: r.success, Class: r.class, Message: r.message}
+	p := Part{Name: r.name, State: r.state, Since: r.since, LastSuccess: r.success, Class: r.class, Message: r.message, Starting: r.starting(now)}
 	last := r.reported
 	if last.IsZero() {
 		last = r.added

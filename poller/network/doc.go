@@ -11,6 +11,9 @@
 //   - every witness, a place that answers as long as our network works, is out of
 //     reach.
 //
+// A poll that began while our network failed, and failed once that was over, is
+// unwatched too.
+//
 // In doubt it is a failure of the upstream: a real outage is never hidden. So a
 // witness counts only once it has answered while an upstream did, and where there
 // is none nothing is unwatched. Anything that comes back from a witness is an

@@ -88,7 +88,14 @@ type Watch struct {
 	far, any  time.Time           // the last answer of an upstream that is far, and of any
 	since     time.Time           // when the network began to fail; zero: it works
 	sinceFar  bool                // an upstream that is far was the first to notice
+	last      failure             // the last time that it failed, which is over
 	check     check
+}
+
+// failure is a time during which the network failed.
+type failure struct {
+	since, until time.Time
+	far          bool // an upstream that is far was the first to notice
 }
 
 // New returns a Watch. It gets to know its witnesses while Run runs.
@@ -109,18 +116,18 @@ func (w *Watch) Judge(ctx context.Context, r poller.Result) (unwatched bool) {
 		return false
 	}
 	if !w.doubtful(r) {
-		return false
+		return w.beganInVain(r)
 	}
 	reachable, known := w.ask(ctx)
 	if !w.doubtful(r) { // an upstream has answered meanwhile
-		return false
+		return w.beganInVain(r)
 	}
 	switch {
 	case !known:
 		return w.Failing()
 	case reachable:
 		w.end()
-		return false
+		return w.beganInVain(r)
 	}
 	w.begin(r)
 	return true
@@ -174,6 +181,14 @@ func (w *Watch) doubtful(r poller.Result) bool {
 	return last.Before(r.Began) && len(w.trusted()) > 0
 }
 
+// beganInVain reports whether a poll that failed began while the network failed,
+// which is over since.
+func (w *Watch) beganInVain(r poller.Result) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.last.since.After(r.Began) && w.last.until.After(r.Began) && (!near(r.Host) || !w.last.far)
+}
+
 // answer notes that an upstream has answered.
 func (w *Watch) answer(host string) {
 	now := w.opts.Now()
@@ -213,10 +228,13 @@ func (w *Watch) begin(r poller.Result) {
 // end notes that the network works.
 func (w *Watch) end() {
 	w.mu.Lock()
-	since := w.since
-	w.since = time.Time{}
+	now, since := w.opts.Now(), w.since
+	if !since.IsZero() {
+		w.last = failure{since, now, w.sinceFar}
+		w.since = time.Time{}
+	}
 	w.mu.Unlock()
 	if !since.IsZero() {
-		w.opts.Logger.WithField("duration_ms", w.opts.Now().Sub(since).Milliseconds()).Info("our own network works again")
+		w.opts.Logger.WithField("duration_ms", now.Sub(since).Milliseconds()).Info("our own network works again")
 	}
 }

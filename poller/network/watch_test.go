@@ -231,6 +231,38 @@ func TestAnAnswerThatComesDuringTheCheckCounts(t *testing.T) {
 	})
 }
 
+func TestAPollThatBeganWhileTheNetworkFailedIsUnwatchedAlsoWhereItEndsLater(t *testing.T) {
+	in(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.up(eu)
+		cut(w)
+		time.Sleep(time.Second)
+		w.g.Expect(w.timesOut(eu)).To(BeTrue())
+		judge := func(host string, began time.Time) bool {
+			return w.Judge(context.Background(), poller.Result{Host: host, Began: began, Ended: time.Now(), Err: &poller.Error{Code: poller.CodeTimeout}})
+		}
+		began := time.Now()
+		time.Sleep(time.Second)
+		w.set(accepts, gateway)
+		w.up(us)
+		w.g.Expect(judge(eu, began)).To(BeTrue(), "an upstream answers")
+		w.g.Expect(judge("10.0.0.7", began)).To(BeFalse(), "the local network did not fail")
+		w.g.Expect(w.Failing()).To(BeFalse())
+		w.g.Expect(w.timesOut(eu)).To(BeFalse(), "it began later")
+
+		cut(w)
+		time.Sleep(time.Second)
+		w.g.Expect(w.timesOut(eu)).To(BeTrue())
+		began = time.Now()
+		time.Sleep(fresh)
+		w.set(accepts, gateway)
+		w.g.Expect(judge(eu, began)).To(BeTrue(), "a witness answers")
+		w.g.Expect(w.Failing()).To(BeFalse())
+		time.Sleep(time.Second)
+		w.g.Expect(w.timesOut(eu)).To(BeFalse())
+	})
+}
+
 func TestTheEndIsNoticedAlsoWhereNobodyPolls(t *testing.T) {
 	in(t, func(t *testing.T) {
 		w := newWorld(t)
