@@ -31,6 +31,12 @@ for tool in promtool prometheus; do
       echo "test-deps: $tool cannot be built: its specs are skipped. Its modules must be within reach of the Go proxy." >&2
   fi
 done
+# Alertmanager is a real receiver of alerts; its specs are skipped, saying so,
+# where it cannot be built.
+if [ ! -x bin/alertmanager ] || [ test/alertmanager/go.mod -nt bin/alertmanager ] || [ scripts/alertmanager.sh -nt bin/alertmanager ]; then
+  scripts/alertmanager.sh ||
+    echo "test-deps: Alertmanager cannot be built: its specs are skipped. Its modules must be within reach of the Go proxy." >&2
+fi
 # Python brings a second opinion on the clients and SecantusDB: their suites are
 # skipped, saying so, where they cannot be had.
 venv=test/py/.venv

@@ -44,7 +44,7 @@ func newLane(o Options, t *target) *lane {
 		wake: make(chan struct{}, 1), queue: newQueue(),
 	}
 	if t.Type == Alertmanager {
-		l.repeat = newRepeat()
+		l.repeat = newRepeat(o.Repeat)
 	}
 	return l
 }

@@ -62,6 +62,9 @@ type Options struct {
 	// Grace is how long a request that is under way when Run ends may take to
 	// find its end. Zero: 2 s.
 	Grace time.Duration
+	// Repeat is how often an Alertmanager is told what fires. What it is told holds
+	// for 5 minutes. Zero, or more than that: every minute.
+	Repeat time.Duration
 	// Now is the time of day; nil: time.Now.
 	Now func() time.Time
 	// Observer is told of each result. Nil: nobody is.
@@ -72,6 +75,9 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	o.Grace = cmp.Or(max(o.Grace, 0), 2*time.Second)
+	if o.Repeat <= 0 || o.Repeat > repeatEvery {
+		o.Repeat = repeatEvery
+	}
 	if o.MaySend == nil {
 		o.MaySend = func() bool { return true }
 	}

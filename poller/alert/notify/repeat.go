@@ -9,8 +9,8 @@ import (
 
 // How Alertmanagers are told.
 const (
-	// repeatEvery is how often they are told what fires, and holdsFor how long each
-	// time holds: they take an alert for resolved that they hear no more of.
+	// repeatEvery is how often they are told what fires by default, and holdsFor how
+	// long each time holds: they take an alert for resolved that they hear no more of.
 	repeatEvery = time.Minute
 	holdsFor    = 5 * time.Minute
 	// repeatResolved is how often they are told again that an alert is resolved.
@@ -24,6 +24,7 @@ const (
 // repeat is what an Alertmanager is told again and again. Only the lane's own
 // goroutine uses it.
 type repeat struct {
+	every    time.Duration
 	next     time.Time
 	failures int
 	resolved []resolved
@@ -34,7 +35,7 @@ type resolved struct {
 	left    int
 }
 
-func newRepeat() *repeat { return &repeat{} }
+func newRepeat(every time.Duration) *repeat { return &repeat{every: every} }
 
 // took notes messages that have arrived.
 func (r *repeat) took(batch []alert.Message) {
@@ -50,10 +51,10 @@ func (r *repeat) took(batch []alert.Message) {
 func (r *repeat) done(ok bool, now time.Time) {
 	if !ok {
 		r.failures++
-		r.next = now.Add(min(wait(r.failures), repeatEvery))
+		r.next = now.Add(min(wait(r.failures), r.every))
 		return
 	}
-	r.failures, r.next = 0, now.Add(repeatEvery)
+	r.failures, r.next = 0, now.Add(r.every)
 	for i := range r.resolved {
 		r.resolved[i].left--
 	}

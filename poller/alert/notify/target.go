@@ -130,6 +130,9 @@ type postable struct {
 
 // toAlertmanager is the state of an alert, which holds until ends.
 func toAlertmanager(a alert.Alert, ends time.Time, externalURL string) postable {
+	if starts := startOf(a); ends.Before(starts) { // the clock was set back
+		ends = starts
+	}
 	return postable{Labels: labelsOf(a), Annotations: annotationsOf(a), StartsAt: startOf(a), EndsAt: ends, GeneratorURL: linkTo(a, externalURL)}
 }
 
