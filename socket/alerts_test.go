@@ -24,7 +24,8 @@ import (
 // alertServer is a server whose alerts the spec decides.
 type alertServer struct {
 	*Hub
-	url string
+	url       string
+	published atomic.Int64 // to other instances
 
 	mu              sync.Mutex
 	alerts, windows []Notice
@@ -33,7 +34,7 @@ type alertServer struct {
 func startAlerts(change ...func(*Options)) *alertServer {
 	GinkgoHelper()
 	a := new(alertServer)
-	srv := socketio.NewServer(socketio.Options{})
+	srv := socketio.NewServer(socketio.Options{NewAdapter: func(*socketio.Namespace) socketio.Adapter { return others{&a.published} }})
 	log, _ := test.NewNullLogger()
 	view := live.New(live.Options{Catalog: six, Feed: fixed{}, History: fixed{}, Audience: NewAudience(srv.Of("/"), time.Now), Logger: log})
 	all := func(of *[]Notice) func(string) []Notice {
@@ -60,6 +61,15 @@ func startAlerts(change ...func(*Options)) *alertServer {
 	})
 	return a
 }
+
+// others are other instances behind the same Redis.
+type others struct{ published *atomic.Int64 }
+
+func (o others) Publish(socketio.Command) error { o.published.Add(1); return nil }
+
+func (o others) Ask(context.Context, socketio.Command, func(socketio.Answer)) error { return nil }
+
+func (o others) Close() error { return nil }
 
 // have lets these be the alerts and the maintenance.
 func (a *alertServer) have(alerts, windows []Notice) {
@@ -150,6 +160,7 @@ var _ = Describe("alerts for dashboards", func() {
 		Expect(d.hears(ctx)).To(Equal([]string{
 			`metrics:alert {"api":"acme","alert":{"id":"1","said":"fires"}}`, `metrics:maintenance {"api":"acme","maintenance":{"id":"w","said":"begins"}}`,
 		}))
+		Expect(a.published.Load()).To(BeZero(), "every instance tells its own dashboards")
 		d.asks(ctx, `{"subscribe":false}`)
 		Expect(a.SendAlert(notice("1", "is over"))).To(Succeed())
 		Expect(d.hears(ctx)).To(BeEmpty())
