@@ -81,8 +81,16 @@ func (t *term) takeLedger(ctx context.Context, now moment) (s *state, version in
 	return s, l.Version + 1, t.put(ctx, s, l.Version+1, now)
 }
 
+// refresh is how often a ledger is written again whose alerts depend on how much
+// time passes: no more than that is lost where the wall clock is set back and the
+// process ends.
+const refresh = time.Minute
+
 // commit writes the state if it has changed.
 func (t *term) commit(ctx context.Context, now moment) {
+	if t.state.ages() && now.wall.Sub(t.state.At) >= refresh {
+		t.state.dirty = true
+	}
 	if !t.state.dirty || now.passed < t.retry || !t.e.opts.MayStore() {
 		return
 	}

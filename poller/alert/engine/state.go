@@ -169,6 +169,11 @@ func (s *state) shift(d time.Duration) {
 	s.dirty = true
 }
 
+// ages reports whether an alert changes when enough time has passed.
+func (s *state) ages() bool {
+	return slices.ContainsFunc(s.Alerts, func(e *entry) bool { return e.State == alert.Pending || !e.ClearFrom.IsZero() })
+}
+
 // resume prepares a state that was read from the store for a clock that shows
 // now: where it is behind the ledger, no time has passed since.
 func (s *state) resume(now time.Time) {

@@ -161,7 +161,7 @@ var _ = Describe("who is told of an alert", func() {
 			all := waiting(receiver)
 			Expect(all).To(HaveLen(maxWaiting))
 			Expect(all[0].Kind).To(Equal(alert.MessageFiring), "what matters stays")
-			Expect(all[1].Key).To(HaveSuffix("-103"), "1101 messages were made, and 1000 wait")
+			Expect(all[1].Key).To(HaveSuffix("-102"), "1100 messages were made, and 1000 wait")
 		}
 		Expect(b.incidents()[b.alert().Incident].Events).To(ContainElement(And(
 			HaveField("Kind", alert.EventGivenUp), HaveField("By", "boss"), HaveField("Text", ContainSubstring("1000 messages")))))
