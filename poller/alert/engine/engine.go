@@ -24,9 +24,9 @@ type Engine struct {
 	settings settings
 	running  bool
 	queue    queue
-	done     map[string]done // by key; of messages that the ledger may still have
-	outbox   []alert.Message // as it is in the store
-	firing   []alert.Alert   // as they are in the store, without those that are suppressed
+	done     map[string]done          // by key; of messages that the ledger may still have
+	outbox   []alert.Message          // as it is in the store
+	firing   map[string][]alert.Alert // as they are in the store, by the receivers that know of them
 	failing  time.Time
 }
 
@@ -119,12 +119,14 @@ func (e *Engine) over(key, why string) {
 	signal(e.due)
 }
 
-// Firing returns the alerts that fire and are not suppressed, as they are in the
-// store. There are none outside of During.
-func (e *Engine) Firing() []alert.Alert {
+// Firing returns the alerts that fire and that a receiver has been told of, as
+// they are in the store; also those that have been suppressed since, because an
+// Alertmanager takes what it hears no more of for resolved. There are none outside
+// of During.
+func (e *Engine) Firing(receiver string) []alert.Alert {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return slices.Clone(e.firing)
+	return slices.Clone(e.firing[receiver])
 }
 
 // Failing returns since when the ledger cannot be written; zero where it can.
@@ -172,12 +174,14 @@ func (e *Engine) end() {
 // publish shows what is in the store; nil: nothing is known of it.
 func (e *Engine) publish(s *state) {
 	var outbox []alert.Message
-	var firing []alert.Alert
+	firing := make(map[string][]alert.Alert)
 	if s != nil {
 		outbox = slices.Clone(s.Outbox)
 		for _, one := range s.Alerts {
-			if one.State == alert.Firing && one.Suppressed == nil {
-				firing = append(firing, one.Alert)
+			for receiver, told := range one.Told {
+				if one.State == alert.Firing && told.Firing {
+					firing[receiver] = append(firing[receiver], one.Alert)
+				}
 			}
 		}
 	}

@@ -126,7 +126,8 @@ var _ = Describe("what nobody knows", func() {
 		Expect(b.alerts()).To(ConsistOf("firing down eu", "firing network"))
 		Expect(b.content().Alerts).To(ContainElement(And(HaveField("Rule", "down"), HaveField("Suppressed", Equal(&alert.Suppression{By: "network"})))))
 		Expect(b.content().Alerts).To(ContainElement(And(HaveField("Rule", "network"), HaveField("Suppressed", BeNil()))))
-		Expect(b.e.Firing()).To(ConsistOf(HaveField("Rule", "network")))
+		Expect(b.e.Firing("ops")).To(ConsistOf(HaveField("Rule", "down"), HaveField("Rule", "network")), "an Alertmanager must not take the one for resolved")
+		Expect(b.e.Firing("others")).To(BeEmpty())
 		b.offline = false
 		b.pass(time.Second)
 		b.expectHeard("ops: resolved network", "ops: firing lost eu", "ops: firing lost us")
