@@ -31,7 +31,7 @@ var _ = Describe("the ledger", func() {
 		b.store.before = failing("put_ledger")
 		b.poll("eu", store.StateDown)
 		Expect(b.e.Pending()).To(BeEmpty())
-		Expect(b.e.Firing()).To(BeEmpty())
+		Expect(b.e.Firing("ops")).To(BeEmpty())
 		b.store.before = nil
 		b.pass(time.Second)
 		Expect(b.store.writes).To(Equal(writes + 1))
@@ -105,7 +105,7 @@ var _ = Describe("the ledger", func() {
 		b.e, b.t, old, oldTerm = old, oldTerm, b.e, b.t
 		b.poll("us", store.StateDown)
 		Expect(b.e.Pending()).To(BeEmpty())
-		Expect(b.e.Firing()).To(BeEmpty())
+		Expect(b.e.Firing("ops")).To(BeEmpty())
 		Expect(b.store.ledger.Version).To(Equal(version))
 		b.polls(3, "us", store.StateDown)
 		Expect(b.store.ledger.Version).To(Equal(version))
