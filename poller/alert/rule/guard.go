@@ -76,6 +76,9 @@ func (g *guard) node(n ast.Node, lenient bool) ast.Node {
 	case *ast.ChainNode:
 		return g.node(n.Node, true)
 	case *ast.MemberNode:
+		if name, ok := n.Property.(*ast.StringNode); ok {
+			g.needs(name.Value)
+		}
 		path := clip(n.Node.String(), maxPath)
 		of := g.node(n.Node, lenient || n.Optional)
 		return call(n, ".", of, g.node(n.Property, false), constant(lenient || n.Optional), constant(path))
@@ -131,7 +134,15 @@ func (g *guard) identifier(n *ast.IdentifierNode, lenient bool) ast.Node {
 	case n.Value == "$env":
 		g.fail(n, errors.New("there is no $env in a rule"))
 	}
+	g.needs(n.Value)
 	return call(n, "name", constant(n.Value))
+}
+
+// needs notes the window that a name stands for.
+func (g *guard) needs(name string) {
+	if window, ok := uptimeNames[name]; ok {
+		g.windows = append(g.windows, window)
+	}
 }
 
 // condition is a node that must be true or false.
@@ -175,7 +186,7 @@ func (g *guard) pattern(n ast.Node) ast.Node {
 	}
 	tree, err := syntax.Parse(text.Value, syntax.Perl)
 	if err != nil {
-		g.fail(n, failf("this is no regular expression: %v", err))
+		g.fail(n, errors.New(plainly(err.Error())))
 		return n
 	}
 	weight := weigh(tree)
@@ -185,7 +196,7 @@ func (g *guard) pattern(n ast.Node) ast.Node {
 	}
 	compiled, err := regexp.Compile(text.Value)
 	if err != nil {
-		g.fail(n, failf("this is no regular expression: %v", err))
+		g.fail(n, errors.New(plainly(err.Error())))
 		return n
 	}
 	return constant(&pattern{compiled, weight})

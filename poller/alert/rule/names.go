@@ -3,11 +3,12 @@ package rule
 import (
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/expr-lang/expr/types"
+
+	"github.com/devops-insights/devops-insights/store/past"
 )
 
 const day = 24 * time.Hour
@@ -53,42 +54,18 @@ func sorted[V any](of map[string]V) string {
 
 // parseWindow reads a window of uptime, such as 90m, 6h, 30d or 2w.
 func parseWindow(text string) (time.Duration, error) {
-	units := map[byte]time.Duration{'m': time.Minute, 'h': time.Hour, 'd': day, 'w': 7 * day}
-	if len(text) >= 2 {
-		n, err := strconv.ParseUint(text[:len(text)-1], 10, 20)
-		window := time.Duration(n) * units[text[len(text)-1]]
-		if err == nil && window >= time.Minute && window <= 90*day {
-			return window, nil
-		}
+	window, ok := past.ParseDuration(clip(text, maxPath))
+	if !ok || window < time.Minute || window > 90*day {
+		return 0, failf(`%q is no window: from 1m to 90d is possible (units from large to small: w, d, h, m), for example 6h`, clip(text, maxPath))
 	}
-	return 0, failf("%q is no window: a number and m, h, d or w is expected, from 1m to 90d, for example 6h", text)
+	return window, nil
 }
 
 // parseDuration reads a duration, such as 90s, 5m, 1h30m or 2d, as seconds.
-func parseDuration(text string) (float64, error) {
-	rest := text
-	var total time.Duration
-	if n := strings.IndexAny(text, "dw"); n > 0 {
-		whole, err := strconv.ParseUint(text[:n], 10, 16)
-		unit := day
-		if text[n] == 'w' {
-			unit = 7 * day
-		}
-		if err != nil || (n+1 < len(text) && strings.ContainsAny(text[n+1:], "dw")) || time.Duration(whole) > 10000*day/unit {
-			return 0, noDuration(text)
-		}
-		total, rest = time.Duration(whole)*unit, text[n+1:]
+func parseDuration(text string) (seconds float64, err error) {
+	d, ok := past.ParseDuration(clip(text, maxPath))
+	if !ok {
+		return 0, failf("%q is no duration: %s", clip(text, maxPath), past.DurationAllowed)
 	}
-	if rest != "" || text == "" {
-		d, err := time.ParseDuration(rest)
-		if err != nil || d < 0 || d > 10000*day {
-			return 0, noDuration(text)
-		}
-		total += d
-	}
-	return total.Seconds(), nil
-}
-
-func noDuration(text string) error {
-	return failf("%q is no duration: for example 90s, 5m, 1h30m or 2d is expected", text)
+	return d.Seconds(), nil
 }

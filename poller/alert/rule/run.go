@@ -12,7 +12,7 @@ import (
 const (
 	// maxSteps bounds what one evaluation may cost. A step is about one operation
 	// on a number: some tens of nanoseconds.
-	maxSteps = 4_000_000
+	maxSteps = 2_000_000
 	// maxText bounds the texts that an expression makes, in bytes.
 	maxText = 1 << 20
 )

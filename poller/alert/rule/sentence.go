@@ -31,7 +31,7 @@ func inExpr(err error, text string) *Error {
 		e.Sentence = noFunction(name)
 	case isName:
 		e.unknown = name
-		e.Sentence = "there is no name " + name
+		e.Sentence = "there is no name " + clip(name, maxPath)
 	default:
 		e.Sentence = plainly(e.Sentence)
 	}
@@ -67,6 +67,9 @@ func plainly(text string) string {
 	case "compilation failed: expression exceeds maximum allowed nodes":
 		return fmt.Sprintf("the expression is too large: at most %d names, numbers and operators are possible", maxNodes)
 	}
+	if why, ok := strings.CutPrefix(text, "error parsing regexp: "); ok {
+		return "this is no regular expression: " + why
+	}
 	if field, ok := strings.CutPrefix(text, "unknown field "); ok { // only those of regions are known
 		region := names(OverRegion)
 		delete(region, "region")
@@ -81,7 +84,7 @@ func plainly(text string) string {
 	}
 	return strings.NewReplacer(
 		"builtin ", "", "map[string]interface {}", "object", "[]interface {}", "list", "interface {}", "any value",
-		"float64", "number", "int)", "whole number)", "int ", "whole number ", "string", "text", "only array", "only a list",
+		"float64", "number", "int)", "whole number)", "int ", "whole number ", "string", "text", "boolean", "true or false", "bool", "true or false", "only array", "only a list",
 	).Replace(text)
 }
 
