@@ -1,6 +1,8 @@
 package app
 
 import (
+	"strconv"
+
 	"github.com/devops-insights/devops-insights/poller/alert"
 	"github.com/devops-insights/devops-insights/socket"
 )
@@ -14,9 +16,11 @@ func alertNotice(a alert.Alert) socket.Notice {
 	return n
 }
 
-// windowNotice is a window of maintenance as dashboards hear of it.
+// windowNotice is a window of maintenance as dashboards hear of it. Those of a window
+// that returns have one ID: when it begins tells them apart.
 func windowNotice(w alert.Window) socket.Notice {
-	return socket.Notice{API: w.API, ID: w.ID, Sources: w.Regions, Data: w.AppendJSON(nil)}
+	id := w.ID + " " + strconv.FormatInt(w.StartsAt.UnixMilli(), 10)
+	return socket.Notice{API: w.API, ID: id, Sources: w.Regions, Data: w.AppendJSON(nil)}
 }
 
 // notices makes all of them ones for dashboards.

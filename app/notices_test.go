@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 
@@ -18,8 +19,8 @@ func TestDashboardsHearOfAlertsAndMaintenanceByRegion(t *testing.T) {
 		{API: "acme", ID: "1", Sources: []string{"eu-west"}, Data: a.AppendJSON(nil)},
 		{API: "acme", ID: "2", Data: all.AppendJSON(nil)}, // one over all regions
 	}))
-	w := alert.Window{ID: "w", API: "acme", Regions: []string{"eu-west", "us-east"}}
-	g.Expect(windowNotice(w)).To(Equal(socket.Notice{API: "acme", ID: "w", Sources: w.Regions, Data: w.AppendJSON(nil)}))
+	w := alert.Window{ID: "w", API: "acme", Regions: []string{"eu-west", "us-east"}, StartsAt: time.UnixMilli(5)}
+	g.Expect(windowNotice(w)).To(Equal(socket.Notice{API: "acme", ID: "w 5", Sources: w.Regions, Data: w.AppendJSON(nil)}))
 	g.Expect(json.Valid(windowNotice(w).Data)).To(BeTrue())
 	g.Expect(notices([]alert.Window(nil), windowNotice)).To(BeEmpty())
 }
