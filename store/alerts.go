@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 )
 
@@ -83,6 +85,12 @@ type RecordPlace struct {
 	// API tells records of two APIs with one At and ID apart. Empty: the place is
 	// behind all of them.
 	API string
+}
+
+// Compare returns a positive number where p is newer than q, comes before it in an
+// answer that is; a negative one where it is older, and 0 for one place.
+func (p RecordPlace) Compare(q RecordPlace) int {
+	return cmp.Or(p.At.Compare(q.At), strings.Compare(p.ID, q.ID), strings.Compare(p.API, q.API))
 }
 
 // Place returns where the record stands in the order of records.

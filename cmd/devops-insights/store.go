@@ -38,8 +38,8 @@ func storeCommand(args []string) int {
 	case "repair":
 		var saved boltstore.Repaired
 		if saved, err = boltstore.Repair(path); err == nil {
-			fmt.Printf("%s: saved the latest values of %d regions, %d history rows, %d intervals of outcomes and %d chunks of tiers; the damaged file is %s now\n",
-				path, saved.Regions, saved.Rows, saved.Intervals, saved.Chunks, saved.Old)
+			fmt.Printf("%s: saved the latest values of %d regions, %d history rows, %d intervals of outcomes, %d chunks of tiers, and %d ledgers and %d records of alerting; the damaged file is %s now\n",
+				path, saved.Regions, saved.Rows, saved.Intervals, saved.Chunks, saved.Ledgers, saved.Records, saved.Old)
 		}
 	case "compact":
 		var before, after int64
@@ -63,7 +63,8 @@ func checkStore(path string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s: %d latest values, %d history rows, %d intervals of outcomes and %d chunks of tiers are whole\n", path, found.Latest, found.Rows, found.Intervals, found.Chunks)
+	fmt.Printf("%s: %d latest values, %d history rows, %d intervals of outcomes, %d chunks of tiers, and %d ledgers and %d records of alerting are whole\n",
+		path, found.Latest, found.Rows, found.Intervals, found.Chunks, found.Ledgers, found.Records)
 	if found.Count == 0 {
 		return nil
 	}

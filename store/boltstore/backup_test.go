@@ -66,7 +66,7 @@ var _ = Describe("a backup", func() {
 		other := temporary()
 		restored, err := Restore(other, &b)
 		Expect(err).NotTo(HaveOccurred())
-		Expect(restored).To(Equal(Restored{Findings: Findings{Latest: 2, Rows: 600, Intervals: filledIntervals, Chunks: filledChunks}}))
+		Expect(restored).To(Equal(Restored{Findings: Findings{Latest: 2, Rows: 600, Intervals: filledIntervals, Chunks: filledChunks, Ledgers: 1, Records: filledRecords}}))
 		copied := open(Options{Path: other, Retention: -1})
 		Expect(count(copied)).To(Equal(600))
 		intervals, chunks, err := readPast(copied)

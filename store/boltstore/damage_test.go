@@ -43,6 +43,7 @@ func fill(path string, o Options) (rows int) {
 		rows++
 	}
 	fillPast(s)
+	fillAlerts(s)
 	Expect(s.Close()).To(Succeed())
 	return rows
 }
@@ -52,6 +53,38 @@ const (
 	filledIntervals = 400
 	filledChunks    = 600
 )
+
+// filledRecords is the number of records that fillAlerts stores.
+const filledRecords = 40
+
+// fillAlerts stores what is kept for alerting, each twice.
+func fillAlerts(s *Store) {
+	GinkgoHelper()
+	for version := range int64(2) {
+		data := []byte(fmt.Sprintf(`"%d %06000d"`, version+1, 0))
+		Expect(s.PutLedger(context.Background(), store.Ledger{API: "acme", Term: 1, Version: version + 1, Data: data})).To(Succeed())
+		for n := range filledRecords {
+			Expect(s.PutRecord(context.Background(), incident(n, version+1))).To(Succeed())
+		}
+	}
+}
+
+// readAlerts counts the records that can be read, and looks whether they and the
+// ledger are what was stored last.
+func readAlerts(s *Store) (records int, ledger bool) {
+	GinkgoHelper()
+	all, err := s.FindRecords(context.Background(), store.RecordQuery{Kind: store.RecordIncident, Limit: 100_000})
+	if err == nil {
+		for _, r := range all {
+			Expect(r.Version).To(BeEquivalentTo(2))
+		}
+	}
+	l, err := s.Ledger(context.Background(), "acme")
+	if err == nil {
+		Expect(l.Version).To(BeEquivalentTo(2))
+	}
+	return len(all), err == nil
+}
 
 // fillPast stores what is kept beside the rows, some of it twice.
 func fillPast(s *Store) {
@@ -130,11 +163,11 @@ var _ = Describe("a damaged file", func() {
 
 	It("is whole as long as nothing happens to it", func() {
 		rows := fill(path, Options{})
-		Expect(Check(path)).To(Equal(Findings{Latest: 2, Rows: rows, Intervals: filledIntervals, Chunks: filledChunks}))
+		Expect(Check(path)).To(Equal(Findings{Latest: 2, Rows: rows, Intervals: filledIntervals, Chunks: filledChunks, Ledgers: 1, Records: filledRecords}))
 		before, after, err := Compact(path)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(after).To(BeNumerically("<=", before))
-		Expect(Check(path)).To(Equal(Findings{Latest: 2, Rows: rows, Intervals: filledIntervals, Chunks: filledChunks}))
+		Expect(Check(path)).To(Equal(Findings{Latest: 2, Rows: rows, Intervals: filledIntervals, Chunks: filledChunks, Ledgers: 1, Records: filledRecords}))
 	})
 
 	DescribeTable("ends no process, whatever is damaged", func(damage func()) {
@@ -156,6 +189,10 @@ var _ = Describe("a damaged file", func() {
 				Expect([]int{intervals, chunks}).To(Equal([]int{filledIntervals, filledChunks}), "what is missing must be said")
 			}
 			_, _ = s.Mark(context.Background(), "acme", "eu-west")
+			readAlerts(s)
+			_ = s.PutLedger(context.Background(), store.Ledger{API: "acme", Term: 1, Version: 3, Data: []byte(`{}`)})
+			_ = s.PutRecord(context.Background(), incident(0, 3))
+			_, _ = s.DeleteRecords(context.Background(), store.RecordIncident, incident(2, 1).At, 10)
 			_ = s.PutOutcomes(context.Background(), 2, []store.Interval{{API: "acme", Source: "eu-west", From: time.Now(), To: time.Now(), State: store.StateUp}})
 			_, _ = s.Import(context.Background(), []store.Metric{{API: "acme", Source: "eu-west", Data: json.RawMessage(`1`), Hash: "x", CreatedAt: time.Now()}})
 			_ = s.sweep()
@@ -169,7 +206,7 @@ var _ = Describe("a damaged file", func() {
 		}
 		Expect(fixed.Regions).To(BeNumerically(">", 0))
 		Expect(fixed.Rows).To(BeNumerically("<=", rows+2))
-		Expect(Check(path)).To(Equal(Findings{Latest: fixed.Regions, Rows: fixed.Rows, Intervals: fixed.Intervals, Chunks: fixed.Chunks}))
+		Expect(Check(path)).To(Equal(Findings{Latest: fixed.Regions, Rows: fixed.Rows, Intervals: fixed.Intervals, Chunks: fixed.Chunks, Ledgers: fixed.Ledgers, Records: fixed.Records}))
 		Expect(fixed.Old).To(BeAnExistingFile())
 		again, err := Open(Options{Path: path, Retention: -1})
 		Expect(err).NotTo(HaveOccurred())
@@ -204,7 +241,7 @@ var _ = Describe("a damaged file", func() {
 		fixed, err := Repair(path)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(fixed.Rows).To(Equal(rows))
-		Expect([]int{fixed.Intervals, fixed.Chunks}).To(Equal([]int{filledIntervals, filledChunks}))
+		Expect([]int{fixed.Intervals, fixed.Chunks, fixed.Ledgers, fixed.Records}).To(Equal([]int{filledIntervals, filledChunks, 1, filledRecords}))
 		s, err := Open(Options{Path: path, Retention: -1})
 		Expect(err).NotTo(HaveOccurred())
 		DeferCleanup(s.Close)
@@ -214,6 +251,10 @@ var _ = Describe("a damaged file", func() {
 		intervals, chunks, err := readPast(s)
 		Expect(err).NotTo(HaveOccurred())
 		Expect([]int{intervals, chunks}).To(Equal([]int{filledIntervals, filledChunks}), "in their newest versions")
+		records, ledger := readAlerts(s)
+		Expect(records).To(Equal(filledRecords))
+		Expect(ledger).To(BeTrue())
+		Expect(incidents(s, "acme")).To(Equal(incidents(s, "")), "the index is whole again")
 		Expect(s.Mark(context.Background(), "acme", "eu-west")).To(HaveField("Fields", []string{"n", "m"}))
 		Expect(s.PutOutcomes(context.Background(), 0, []store.Interval{{API: "acme", Source: "eu-west"}})).To(MatchError(store.ErrFenced))
 		Expect([]string{all[0].Source, all[1].Source}).To(Equal([]string{"eu-west", "us-east"}), "the order of their first storing")

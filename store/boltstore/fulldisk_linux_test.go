@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -69,5 +70,31 @@ var _ = Describe("a full disk", func() {
 		Expect(rows).To(HaveLen(22))
 		Expect(string(rows[0].Data)).To(Equal(`2`))
 		Expect(s.Latest(context.Background(), "acme", "eu-west")).To(HaveField("Hash", store.Hash([]byte(`2`))))
+	})
+
+	It("takes no ledger and no record, keeps those that are there, and takes them when there is room again", func() {
+		dir, ctx := smallDisk(), context.Background()
+		s, err := Open(Options{Path: filepath.Join(dir, "test.db"), Retention: -1})
+		Expect(err).NotTo(HaveOccurred())
+		DeferCleanup(s.Close)
+		ledger := func(version int64, size int) store.Ledger {
+			return store.Ledger{API: "acme", Term: 1, Version: version, Data: []byte(`"` + strings.Repeat("x", size) + `"`)}
+		}
+		Expect(s.PutLedger(ctx, ledger(1, 10))).To(Succeed())
+		Expect(s.PutRecord(ctx, incident(1, 1))).To(Succeed())
+		free := fillDisk(dir)
+		err = s.PutLedger(ctx, ledger(2, 1<<20))
+		Expect(err).To(MatchError(syscall.ENOSPC))
+		class, _ := Explain(err)
+		Expect(class).To(Equal("DISK_FULL"))
+		large := incident(2, 1)
+		large.Data = []byte(`"` + strings.Repeat("x", 1_000_000) + `"`)
+		Expect(s.PutRecord(ctx, large)).To(MatchError(syscall.ENOSPC))
+		Expect(s.Ledger(ctx, "acme")).To(Equal(ledger(1, 10)))
+		Expect(incidents(s, "")).To(Equal([]string{"i000001"}))
+		free()
+		Expect(s.PutLedger(ctx, ledger(2, 1<<20))).To(Succeed())
+		Expect(s.PutRecord(ctx, large)).To(Succeed())
+		Expect(incidents(s, "")).To(Equal([]string{"i000002", "i000001"}))
 	})
 })

@@ -270,7 +270,7 @@ func firstSpan(tier store.Tier, at time.Time) time.Time {
 
 // older makes a file what a program of layout 1 has written.
 func older(tx *bolt.Tx) error {
-	for _, name := range [][]byte{bucketOutcomes(), bucketRegions(), bucketFields(), bucketSeries(), bucketChunks()} {
+	for _, name := range [][]byte{bucketOutcomes(), bucketRegions(), bucketFields(), bucketSeries(), bucketChunks(), bucketLedgers(), bucketRecords(), bucketRecordIndex()} {
 		if err := tx.DeleteBucket(name); err != nil {
 			return err
 		}

@@ -14,6 +14,8 @@ func FuzzSealed(f *testing.F) {
 	at := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
 	interval := encodeInterval(store.Interval{From: at, To: at.Add(time.Hour), Until: at, State: store.StateDown, Reason: "TIMEOUT", Polls: 60, Failures: 60, Latency: []byte{1, 2, 3}})
 	f.Add([]byte("acme\x00us-east\x0012345678"), interval, 3, byte(1))
+	f.Add([]byte("acme"), encodeLedger(store.Ledger{Term: 3, Version: 9, Data: []byte(`{}`)}), 4, byte(1))
+	f.Add(noteKey(store.RecordIncident, "acme", "i1"), encodeNote(store.Record{At: at, Version: 2, Data: []byte(`{}`)}), 5, byte(1))
 	f.Add([]byte("acme\x00us-east"), []byte{2, 4, 6, 8}, 0, byte(0x80))
 	f.Add([]byte{1, 0, 0, 0, 0, 0, 0, 0, 1}, []byte{}, 1, byte(255))
 	f.Add([]byte{255, 255, 255, 255}, []byte("0"), 42, byte('Z')) // leaves a plain CRC that a zero does not change

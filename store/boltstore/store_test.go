@@ -39,6 +39,9 @@ func TestBoltstore(t *testing.T) {
 		writeUntilKilled(path)
 		return
 	}
+	if path := os.Getenv(alertWriterEnv); path != "" {
+		alertUntilKilled(path)
+	}
 	RegisterFailHandler(Fail)
 	RunSpecs(t, "Boltstore")
 	// Ginkgo keeps one goroutine for interrupts.

@@ -24,6 +24,16 @@ var _ = storetest.PastSpecs("A database behind a buffer", func() storetest.PastF
 	}
 })
 
+var _ = storetest.AlertSpecs("A database behind a buffer", func() storetest.AlertFactory {
+	path := filepath.Join(GinkgoT().TempDir(), "alerts.db")
+	return func() storetest.Alerts {
+		b := New(Options{Open: func(context.Context) (store.Store, error) { return bolt(path) }, Logger: quiet()})
+		DeferCleanup(b.Close)
+		Eventually(b.Connected(), "10s").Should(BeClosed())
+		return b
+	}
+})
+
 var _ = storetest.PagingSpecs("A database behind a buffer", func() storetest.Factory {
 	path := filepath.Join(GinkgoT().TempDir(), "paging.db")
 	return func() store.Store {
@@ -86,6 +96,11 @@ var _ = Describe("the past behind a buffer", func() {
 		_, err = b.Import(ctx, nil)
 		Expect(err).To(MatchError(ErrUnavailable))
 		Expect(b.ScanChunks(ctx, store.ChunkQuery{}, nil)).To(MatchError(ErrUnavailable))
+		Expect(b.PutLedger(ctx, store.Ledger{API: "acme", Version: 1, Data: []byte(`1`)})).To(MatchError(ErrUnavailable))
+		_, err = b.Ledger(ctx, "acme")
+		Expect(err).To(MatchError(ErrUnavailable))
+		_, err = b.FindRecords(ctx, store.RecordQuery{Kind: store.RecordAck, Limit: 1})
+		Expect(err).To(MatchError(ErrUnavailable))
 		Expect(time.Since(began)).To(BeNumerically("<", 5*time.Second))
 		inner.away.Store(false)
 		Eventually(func() error { return b.PutOutcomes(ctx, 2, []store.Interval{one}) }, "10s").Should(Succeed())

@@ -41,7 +41,7 @@ func (a *asked) listen(s *Store) {
 	}))
 	Expect(err).NotTo(HaveOccurred())
 	DeferCleanup(func(ctx SpecContext) { _ = client.Disconnect(ctx) })
-	for _, c := range []**mongo.Collection{&s.latest, &s.history, &s.heads, &s.outcomes, &s.chunks, &s.marks} {
+	for _, c := range []**mongo.Collection{&s.latest, &s.history, &s.heads, &s.outcomes, &s.chunks, &s.marks, &s.ledgers, &s.records} {
 		*c = client.Database(s.Database().Name()).Collection((*c).Name())
 	}
 }
@@ -73,7 +73,7 @@ var _ = Describe("the questions about the past", Ordered, ContinueOnFailure, fun
 		server := wire.Start(GinkgoTB())
 		AddReportEntry("server", server.Name+"; FerretDB explains nothing of its indexes")
 		s = open(server.Database("explain"))
-		var documents, chunks, intervals []any
+		var documents, chunks, intervals, records []any
 		for i := range rows {
 			source := []string{"eu-west", "us-east"}[i%2]
 			in, err := prepare(store.Sample{API: "acme", Source: source, Data: []byte(fmt.Sprint(i)), At: minutes(i)})
@@ -83,13 +83,17 @@ var _ = Describe("the questions about the past", Ordered, ContinueOnFailure, fun
 			intervals = append(intervals, append(slices.Clone(at), bson.E{Key: "from", Value: minutes(i)}, bson.E{Key: "to", Value: minutes(i + 2)}))
 			chunks = append(chunks, append(slices.Clone(at), bson.E{Key: "field", Value: fmt.Sprint("f", i%10)}, bson.E{Key: "tier", Value: "1m"},
 				bson.E{Key: "start", Value: minutes(60 * i)}, bson.E{Key: "data", Value: []byte{1}}))
+			record := incidentOf(i, 1)
+			record.API = []string{"acme", "other"}[i%2]
+			records = append(records, newRecord(record))
 		}
-		for c, all := range map[*mongo.Collection][]any{s.history: documents, s.outcomes: intervals, s.chunks: chunks} {
+		for c, all := range map[*mongo.Collection][]any{s.history: documents, s.outcomes: intervals, s.chunks: chunks, s.records: records} {
 			_, err := c.InsertMany(ctx, all)
 			Expect(err).NotTo(HaveOccurred())
 		}
 		Expect(s.PutOutcomes(ctx, 1, []store.Interval{intervalOf(rows, rows+1, store.StateUp)})).To(Succeed())
 		Expect(put(ctx, s, 1, minutes(0))).To(Succeed())
+		Expect(s.PutLedger(ctx, ledgerOf(1, 1, `{}`))).To(Succeed())
 		a.listen(s)
 	})
 
@@ -128,6 +132,14 @@ var _ = Describe("the questions about the past", Ordered, ContinueOnFailure, fun
 			err = s.ScanChunks(ctx, q, func(store.Chunk) error { n++; return nil })
 			return n, err
 		}),
+		Entry("a ledger", func(ctx context.Context) (int, error) {
+			_, err := s.Ledger(ctx, "acme")
+			return 1, err
+		}),
+		Entry("records of a time", recordsOf(&s, store.RecordQuery{Kind: store.RecordIncident, From: minutes(500), To: minutes(520), Limit: 100})),
+		Entry("records of a time of one API", recordsOf(&s, store.RecordQuery{Kind: store.RecordIncident, API: "acme", From: minutes(500), To: minutes(520), Limit: 100})),
+		Entry("records behind a record", recordsOf(&s, store.RecordQuery{Kind: store.RecordIncident, API: "acme", From: minutes(500), Before: incidentOf(520, 1).Place(), Limit: 100})),
+		Entry("one record", recordsOf(&s, store.RecordQuery{Kind: store.RecordIncident, API: "acme", ID: "i500", Limit: 1})),
 		Entry("the mark", func(ctx context.Context) (int, error) {
 			_, err := s.Mark(ctx, "acme", "eu-west")
 			return 1, err
@@ -142,5 +154,12 @@ func scanOf(s **Store, q store.Query) func(context.Context) (int, error) {
 		q.After = rowID{at: minutes(1000).UnixMilli(), dated: true, id: id}.String()
 		rows, err := store.History(ctx, *s, q)
 		return len(rows), err
+	}
+}
+
+func recordsOf(s **Store, q store.RecordQuery) func(context.Context) (int, error) {
+	return func(ctx context.Context) (int, error) {
+		all, err := (*s).FindRecords(ctx, q)
+		return len(all), err
 	}
 }

@@ -46,22 +46,14 @@ func (s *Store) indexes(ctx context.Context) error {
 		{collection: s.outcomes, keys: ascending("api", "source", "from"), unique: true, needed: true},
 		{collection: s.chunks, keys: ascending("api", "source", "field", "tier", "start"), unique: true, needed: true},
 		{collection: s.chunks, keys: ascending("tier", "start")},
-		{collection: s.records, keys: append(ascending("kind"), newestFirst("at", "id", "api")...)},
-		{collection: s.records, keys: append(ascending("kind", "api"), newestFirst("at", "id")...)},
+		{collection: s.records, keys: ascending("kind", "at", "id", "api")}, // read backwards
+		{collection: s.records, keys: ascending("kind", "api", "at", "id")},
 	} {
 		if err := s.index(ctx, want); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// newestFirst orders by these fields, the highest values first.
-func newestFirst(names ...string) (keys bson.D) {
-	for _, name := range names {
-		keys = append(keys, bson.E{Key: name, Value: int32(-1)})
-	}
-	return keys
 }
 
 func (s *Store) index(ctx context.Context, want index) error {

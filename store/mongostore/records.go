@@ -102,14 +102,17 @@ func (s *Store) FindRecords(ctx context.Context, q store.RecordQuery) (found []s
 		return nil, err
 	}
 	// Those that cannot be read do not count: the limit is not the server's.
-	order := newestFirst("at", "id", "api")
-	if q.API != "" {
-		order = newestFirst("at", "id")
+	first := options.Find().SetBatchSize(int32(min(q.Limit, math.MaxInt16)))
+	switch {
+	case q.API == "":
+		first.SetSort(newestFirst("at", "id", "api"))
+	case q.ID == "":
+		first.SetSort(newestFirst("at", "id"))
 	}
-	first := options.Find().SetSort(order).SetBatchSize(int32(min(q.Limit, math.MaxInt16)))
+	before := store.RecordPlace{At: store.Milliseconds(q.Before.At), ID: q.Before.ID, API: q.Before.API}
 	err = s.decodeEach(ctx, s.records, recordFilter(q), first, func(raw bson.Raw) error {
 		r, err := decodeRecord(raw)
-		if err != nil {
+		if err != nil || q.Before != (store.RecordPlace{}) && r.Place().Compare(before) >= 0 {
 			return err
 		}
 		if found = append(found, r); len(found) == q.Limit {
@@ -123,36 +126,28 @@ func (s *Store) FindRecords(ctx context.Context, q store.RecordQuery) (found []s
 	return found, nil
 }
 
+// recordFilter selects the records that match; of those at the time of the place
+// behind which the answer begins, all.
 func recordFilter(q store.RecordQuery) bson.D {
 	filter := bson.D{{Key: "kind", Value: q.Kind}}
-	if q.API != "" {
-		filter = append(filter, bson.E{Key: "api", Value: q.API})
-	}
 	switch {
-	case q.ID != "" && q.API != "":
-		filter = append(filter, bson.E{Key: "_id", Value: textID(q.Kind, q.API, q.ID)})
+	case q.API != "" && q.ID != "":
+		filter = bson.D{{Key: "_id", Value: textID(q.Kind, q.API, q.ID)}}
+	case q.API != "":
+		filter = append(filter, bson.E{Key: "api", Value: q.API})
 	case q.ID != "":
 		filter = append(filter, bson.E{Key: "id", Value: q.ID})
 	}
-	to, before := q.To, q.Before
-	if before != (store.RecordPlace{}) {
-		if to.IsZero() || before.At.Before(to) {
-			to = before.At
-		}
-		below := func(field string, value any) bson.E {
-			return bson.E{Key: field, Value: bson.D{{Key: "$lt", Value: value}}}
-		}
-		at, id := bson.E{Key: "at", Value: before.At}, bson.E{Key: "id", Value: before.ID}
-		filter = append(filter, bson.E{Key: "$or", Value: bson.A{
-			bson.D{below("at", before.At)}, bson.D{at, below("id", before.ID)}, bson.D{at, id, below("api", before.API)},
-		}})
+	to := q.To
+	if before := q.Before.At; q.Before != (store.RecordPlace{}) && (to.IsZero() || before.Before(to)) {
+		to = before
 	}
 	var when bson.D
 	if !q.From.IsZero() {
 		when = append(when, bson.E{Key: "$gte", Value: q.From})
 	}
-	if !to.IsZero() {
-		when = append(when, bson.E{Key: "$lte", Value: to})
+	if !to.IsZero() { // not every server finds the end of a range in an index that goes on behind it
+		when = append(when, bson.E{Key: "$lt", Value: store.Milliseconds(to).Add(time.Millisecond)})
 	}
 	if when != nil {
 		filter = append(filter, bson.E{Key: "at", Value: when})
@@ -182,4 +177,12 @@ func (s *Store) DeleteRecords(ctx context.Context, kind store.RecordKind, before
 		return 0, s.failure("old records could not be deleted", err)
 	}
 	return int(result.DeletedCount), nil
+}
+
+// newestFirst orders by these fields, the highest values first.
+func newestFirst(names ...string) (keys bson.D) {
+	for _, name := range names {
+		keys = append(keys, bson.E{Key: name, Value: int32(-1)})
+	}
+	return keys
 }

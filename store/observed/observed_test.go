@@ -72,6 +72,10 @@ var (
 		open := fresh()
 		return func() store.Store { return open() }
 	})
+	_ = storetest.AlertSpecs("an observed store", func() storetest.AlertFactory {
+		open := fresh()
+		return func() storetest.Alerts { return open() }
+	})
 	_ = storetest.PastSpecs("an observed store", func() storetest.PastFactory {
 		open := fresh()
 		return func() storetest.Past { return open() }
