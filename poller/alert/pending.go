@@ -1,7 +1,0 @@
-//go:build pending
-
-package alert
-
-import (
-	_ "github.com/adhocore/gronx"
-)
