@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -169,7 +170,7 @@ var _ = Describe("the ledger", func() {
 
 	It("stays within what a store takes, however much waits", func() {
 		s := &state{Format: format}
-		text := string(make([]byte, 3000))
+		text := strings.Repeat("x", 3000)
 		for i := range 5000 {
 			receiver := []string{"ops", "boss"}[i%2]
 			s.Outbox = append(s.Outbox, alert.Message{Key: "k", Receiver: receiver, Alert: alert.Alert{Description: text}})

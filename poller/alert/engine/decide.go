@@ -220,18 +220,22 @@ const (
 	// keepResolved is how long they are shown, and maxResolved how many.
 	keepResolved = 15 * time.Minute
 	maxResolved  = 200
-	// maxUnstored bounds those that stay because they are not stored yet.
+	// maxWaited bounds those that stay because messages wait for which they say what
+	// became of them, and maxUnstored those that stay because they are not stored.
+	maxWaited   = 2 * maxResolved
 	maxUnstored = 1000
 )
 
-// prune lets alerts that are over go: not before their incident is stored, and
-// while messages wait for which it says what became of them, as long as they are
-// not too many.
+// prune hides alerts that are over for long, or too many, and lets them go when
+// nothing is to be noted about them any more.
 func (s *state) prune(now time.Time) {
-	over := 0
+	over, shown := 0, 0
 	for _, e := range s.Alerts {
 		if e.State == alert.Resolved {
 			over++
+			if !e.Hidden {
+				shown++
+			}
 		}
 	}
 	if over == 0 {
@@ -243,19 +247,14 @@ func (s *state) prune(now time.Time) {
 	}
 	kept := s.Alerts[:0:0]
 	for _, e := range s.Alerts {
-		old := now.Sub(e.OverFrom) >= keepResolved
-		if e.State != alert.Resolved || over <= maxResolved && !old {
-			kept = append(kept, e)
-			continue
+		if e.State == alert.Resolved && !e.Hidden && (shown > maxResolved || now.Sub(e.OverFrom) >= keepResolved) {
+			e.Hidden, s.dirty = true, true
+			shown--
 		}
-		stays := e.Version > e.Stored && over <= maxUnstored || waits[e.Incident] && over <= maxResolved
-		if !stays {
+		if e.Hidden && !(waits[e.Incident] && over <= maxWaited) && !(e.Version > e.Stored && over <= maxUnstored) {
 			over--
 			s.dirty = true
 			continue
-		}
-		if !e.Hidden {
-			e.Hidden, s.dirty = true, true
 		}
 		kept = append(kept, e)
 	}

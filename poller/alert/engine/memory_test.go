@@ -20,6 +20,7 @@ type memory struct {
 	// before and after may let a call fail: before it has done anything, or after it
 	// has done it all.
 	before, after func(op string) error
+	landed        func() // the ledger was written, whether or not anybody hears of it
 }
 
 var errAway = errors.New("the database is away")
@@ -67,6 +68,9 @@ func (m *memory) PutLedger(_ context.Context, l store.Ledger) error {
 		l.Data = slices.Clone(l.Data)
 		m.ledger = l
 		m.writes++
+		if m.landed != nil {
+			m.landed()
+		}
 		return nil
 	})
 }

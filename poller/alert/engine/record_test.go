@@ -7,6 +7,7 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"github.com/devops-insights/devops-insights/poller"
 	"github.com/devops-insights/devops-insights/poller/alert"
 	"github.com/devops-insights/devops-insights/poller/alert/rule"
 	"github.com/devops-insights/devops-insights/store"
@@ -142,10 +143,11 @@ var _ = Describe("an incident", func() {
 	It("that is over is one of 200 in the list", func() {
 		b := newBench(down())
 		for range maxResolved + 20 {
-			b.poll("eu", store.StateDown)
-			b.poll("eu", store.StateUp)
-			b.deliver()
+			b.e.Record(poller.Result{API: "acme", Source: "eu"}, store.StateDown, "")
+			b.e.Record(poller.Result{API: "acme", Source: "eu"}, store.StateUp, "")
 		}
+		b.turn()
+		b.deliver()
 		b.pass(time.Second)
 		Expect(b.alerts()).To(HaveLen(maxResolved))
 		Expect(b.incidents()).To(HaveLen(maxResolved + 20))
