@@ -1,5 +1,6 @@
 // Package mirror shows the alerts of every API on every instance, whichever of
-// them decides: it reads the ledgers again and again, and tells what has changed.
+// them decides, and the maintenance that dashboards are told of: it reads the
+// ledgers again and again, and tells what has changed.
 package mirror
 
 import (
