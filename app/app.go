@@ -22,6 +22,7 @@ import (
 	"github.com/devops-insights/devops-insights/app/logging"
 	"github.com/devops-insights/devops-insights/app/metrics"
 	"github.com/devops-insights/devops-insights/app/tracing"
+	"github.com/devops-insights/devops-insights/poller/alert/mirror"
 	"github.com/devops-insights/devops-insights/poller/network"
 	"github.com/devops-insights/devops-insights/socket"
 	"github.com/devops-insights/devops-insights/socket/engineio"
@@ -65,6 +66,8 @@ type App struct {
 	redis     redis.UniversalClient // nil without Redis
 	cluster   *redisadapter.Cluster // nil without Redis
 	view      *live.View
+	hub       *socket.Hub
+	mirror    *mirror.Mirror                   // of the alerts that any instance decides
 	resync    chan struct{}                    // holds one: changes may have been missed
 	mongo     atomic.Pointer[mongostore.Store] // nil until connected
 	pollers   atomic.Pointer[pollers]          // nil until it polls
@@ -137,6 +140,9 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.store = observed.Store(a.store, a.tracesStore())
+	if a.mirror, err = a.newMirror(); err != nil {
+		return nil, err
+	}
 	if err := a.openRedis(ctx); err != nil {
 		return nil, err
 	}
@@ -164,9 +170,10 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	a.view = live.New(live.Options{
 		Catalog: a.Catalog, Feed: a.store, History: a.store, Audience: audience, Complete: a.feedIsComplete, Logger: a.log,
 	})
-	socket.NewHub(a.sockets.Of("/"), socket.Options{
+	a.hub = socket.NewHub(a.sockets.Of("/"), socket.Options{
 		Catalog: a.Catalog, View: a.view, History: a.store, Tiers: a.store, Past: a.store, HistoryMax: c.HistoryMax,
 		HistoryMaxBytes: min(c.HistoryMaxBytes, c.MaxBacklog-answerEnvelope), Memory: a.sockets.Memory(), Questions: a.tracesQuestions(), Logger: a.log,
+		Alerts: a.shownAlerts, Maintenance: a.shownWindows,
 	})
 	a.watchHealth()
 	if err := a.watchNetwork(); err != nil {
@@ -183,6 +190,7 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	if err := a.follow(ctx); err != nil {
 		return nil, err
 	}
+	a.background("alerts", a.mirror.Run)
 	a.background("rows ahead of the clock", a.watchFuture)
 	if err := a.poll(ctx, audience); err != nil {
 		return nil, err

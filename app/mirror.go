@@ -1,0 +1,67 @@
+package app
+
+import (
+	"time"
+
+	"github.com/devops-insights/devops-insights/app/metrics"
+	"github.com/devops-insights/devops-insights/poller/alert"
+	"github.com/devops-insights/devops-insights/poller/alert/mirror"
+	"github.com/devops-insights/devops-insights/socket"
+)
+
+// newMirror returns what shows the alerts that any instance decides to dashboards
+// and metrics of this one. It is to run when the hub is there.
+func (a *App) newMirror() (*mirror.Mirror, error) {
+	return mirror.New(mirror.Options{
+		Catalog: a.Catalog, Store: a.store, Logger: a.log,
+		OnChange: func(_ string, changed []alert.Alert) {
+			for _, one := range changed {
+				a.logUnsent(a.hub.SendAlert(alertNotice(one)))
+			}
+		},
+		OnWindows: func(_ string, changed []alert.Window) {
+			for _, one := range changed {
+				a.logUnsent(a.hub.SendMaintenance(windowNotice(one)))
+			}
+		},
+	})
+}
+
+func (a *App) logUnsent(err error) {
+	if err != nil {
+		a.log.WithError(err).Warn("dashboards could not be told of an alert or of maintenance")
+	}
+}
+
+// shownAlerts and shownWindows are what dashboards that ask are answered.
+func (a *App) shownAlerts(api string) []socket.Notice {
+	return notices(a.mirror.Alerts(api), alertNotice)
+}
+
+func (a *App) shownWindows(api string) []socket.Notice {
+	return notices(a.mirror.Windows(api), windowNotice)
+}
+
+// alertFigures tells the metrics of all alerts, and for how long messages wait for
+// these receivers.
+func (a *App) alertFigures(f *metrics.Figures, receivers []string) {
+	now, oldest := time.Now(), make(map[string]time.Duration)
+	for _, api := range a.Catalog().Names() {
+		content := a.mirror.Content(api)
+		f.Alerts = append(f.Alerts, content.Alerts...)
+		for _, q := range content.Queues {
+			oldest[q.Receiver] = max(oldest[q.Receiver], now.Sub(q.Oldest))
+		}
+	}
+	for _, name := range receivers {
+		f.Receivers = append(f.Receivers, metrics.ReceiverFigures{Name: name, Oldest: oldest[name]})
+	}
+}
+
+// receivers are those of the settings in effect.
+func (a *App) receivers() (names []string) {
+	if c, _ := a.settings.get(); c.AlertWebhookURL != "" {
+		names = append(names, "webhook")
+	}
+	return names
+}
