@@ -49,7 +49,12 @@ func compileExpr(text string, over Over) (*program, *Error) {
 	return nil, err
 }
 
-func compileOver(text string, over Over) (*program, *Error) {
+func compileOver(text string, over Over) (made *program, wrong *Error) {
+	defer func() {
+		if recover() != nil { // a fault of expr's must not end the program
+			made, wrong = nil, &Error{Field: "expr", Sentence: "the expression cannot be compiled: write it in another way"}
+		}
+	}()
 	if strings.TrimSpace(text) == "" {
 		return nil, &Error{Field: "expr", Sentence: "a condition is expected, for example down"}
 	}
@@ -71,7 +76,7 @@ func compileOver(text string, over Over) (*program, *Error) {
 	}
 	code, err := compiler.Compile(tree, forCompiler(functions))
 	if err != nil {
-		return nil, &Error{Field: "expr", Sentence: "the expression cannot be compiled"}
+		return nil, &Error{Field: "expr", Sentence: "the expression cannot be compiled: write it in another way"}
 	}
 	slices.Sort(windows)
 	return &program{text, over, slices.Compact(windows), code}, nil
