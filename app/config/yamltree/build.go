@@ -11,6 +11,7 @@ import (
 // builder makes nodes of what the library read.
 type builder struct {
 	anchors  map[string]*Node // nil while the anchor's value is read
+	lines    []string
 	problems []Problem
 }
 
@@ -20,7 +21,7 @@ func (b *builder) bad(place Place, format string, args ...any) {
 
 // node returns the tree of a node; it is never nil.
 func (b *builder) node(n ast.Node) *Node {
-	made := &Node{Place: Place{1, 1}}
+	made := &Node{Place: Place{1, 1}, lines: b.lines}
 	if n == nil {
 		return made
 	}

@@ -53,7 +53,8 @@ type Node struct {
 	// once.
 	Entries []Entry
 
-	size int // the nodes in it, with aliases counted as often as they stand
+	lines []string // of the whole text, for a Scalar
+	size  int      // the nodes in it, with aliases counted as often as they stand
 }
 
 // Entry is one key of a Mapping with its value.
@@ -130,6 +131,7 @@ func (b *builder) parse(text string) *Node {
 		b.syntax(text, err)
 		return nil
 	}
+	b.lines = strings.Split(text, "\n")
 	root := &Node{Place: Place{1, 1}}
 	found := false
 	for _, doc := range file.Docs {

@@ -172,6 +172,9 @@ func walk(t *testing.T, n *yamltree.Node) {
 	if n == nil {
 		return
 	}
+	if place, _ := n.Inside(len([]rune(n.Text)) / 2); place.Line < n.Line {
+		t.Fatalf("a place within %s is before it: %s", n.Place, place)
+	}
 	for _, item := range n.Items {
 		walk(t, item)
 	}
