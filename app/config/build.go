@@ -2,10 +2,6 @@ package config
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"crypto/tls"
-	"crypto/x509"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -118,7 +114,7 @@ func (b *catalog) api(p *apiPart, name string) API {
 	regions := p.Regions
 	if p.Regions == nil {
 		for _, r := range b.c.allRegions() {
-			regions = append(regions, regionPart{Name: textPart{given{there: true, set: true, place: p.Name.place}, r.Name}})
+			regions = append(regions, regionPart{Name: textPart{given: given{there: true, set: true, place: p.Name.place}, value: r.Name}})
 		}
 	}
 	seen := make(map[string]bool)
@@ -267,25 +263,6 @@ func (b *catalog) tls(p *tlsPart) UpstreamTLS {
 	if !known {
 		t = b.checkTLS(p)
 		b.checked[p.place] = t
-	}
-	return t
-}
-
-func (b *catalog) checkTLS(p *tlsPart) UpstreamTLS {
-	t := UpstreamTLS{CA: p.CA.value, Cert: p.Cert.value, Key: p.Key.value, ServerName: p.ServerName.value}
-	if p.CA.set && !x509.NewCertPool().AppendCertsFromPEM([]byte(p.CA.content)) {
-		b.bad(p.CA.place, "there is no certificate in this file: PEM, which begins with -----BEGIN CERTIFICATE-----, is expected")
-	}
-	switch {
-	case p.Cert.there != p.Key.there:
-		b.bad(p.place, "cert and key belong together: one of them is missing")
-	case p.Cert.set && p.Key.set:
-		if _, err := tls.X509KeyPair([]byte(p.Cert.content), []byte(p.Key.content)); err != nil {
-			b.bad(p.Cert.place, "cert and key cannot be used: %s", strings.TrimPrefix(err.Error(), "tls: "))
-		}
-	}
-	if t != (UpstreamTLS{}) {
-		t.Digest = fmt.Sprintf("%x", sha256.Sum256([]byte(p.CA.content+"\x00"+p.Cert.content+"\x00"+p.Key.content)))
 	}
 	return t
 }

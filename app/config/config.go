@@ -28,6 +28,7 @@ type Config struct {
 	origins map[string]string // where a setting, or a value of an API, comes from
 	apis    []API             // of the YAML file
 	regions []Region          // its list of all regions: names and titles
+	alerts  alerts            // what it says of them
 }
 
 // group is one group of settings. Its check puts the values into the form that

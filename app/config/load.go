@@ -53,6 +53,7 @@ func load(f *files, flags *pflag.FlagSet, file string, args, environ []string) (
 	if y != nil {
 		b := catalog{yamlFile: y, c: &c, intervalIsSet: d.flags.Changed("poll-interval"), checked: make(map[yamltree.Place]UpstreamTLS)}
 		b.build()
+		y.buildAlerts(&c)
 		y.locate(r)
 	}
 	if c.Simulated() && !d.flags.Changed("poll-interval") {

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/devops-insights/devops-insights/app/config/yamltree"
 )
@@ -15,23 +17,48 @@ type given struct {
 	place      yamltree.Place
 }
 
-// scalar notes the place of a value, and returns its text; ok is false where it is
+// scalar notes that a value is there, and its place, and returns its text; ok is false where it is
 // none.
 func (g *given) scalar(y *yamlFile, n *yamltree.Node) (text string, ok bool) {
-	g.place = n.Place
+	g.place, g.there = n.Place, true
 	return y.scalar(n)
 }
 
 // textPart is a text.
 type textPart struct {
 	given
-	value string
+	value string // without white space around it
+	whole string // with it
+	node  *yamltree.Node
 }
 
 func (t *textPart) read(y *yamlFile, n *yamltree.Node) {
-	t.place, t.there = n.Place, true
-	t.value, t.set = y.scalar(n)
-	t.value = strings.TrimSpace(t.value)
+	t.place, t.there, t.node = n.Place, true, n
+	t.whole, t.set = y.scalar(n)
+	t.value = strings.TrimSpace(t.whole)
+}
+
+// inside returns the place of a line and a column of the value. ok is false, and the
+// place is the begin of the text, where it cannot be told: the text comes out of
+// another file, or has ${…} before it, or is written in a way that hides it.
+func (t *textPart) inside(line, column int) (place yamltree.Place, ok bool) {
+	if t.node == nil {
+		return t.place, false
+	}
+	lines := strings.SplitAfter(t.value, "\n")
+	if line > len(lines) {
+		return t.place, false
+	}
+	at := utf8.RuneCountInString(t.whole[:strings.Index(t.whole, t.value)])
+	for _, before := range lines[:line-1] {
+		at += utf8.RuneCountInString(before)
+	}
+	at += min(column-1, utf8.RuneCountInString(strings.TrimSuffix(lines[line-1], "\n")))
+	whole, written := []rune(t.whole), []rune(t.node.Text)
+	if at > len(written) || !slices.Equal(whole[:at], written[:at]) {
+		return t.place, false
+	}
+	return t.node.Inside(at)
 }
 
 // secretPart is a text that may stand in a file of its own: file:PATH.
@@ -50,7 +77,7 @@ func (s *secretPart) read(y *yamlFile, n *yamltree.Node) {
 	case text == "":
 		y.bad(n.Place, "the file that file: names is empty")
 	}
-	s.value, s.set = strings.TrimSpace(text), err == nil
+	s.value, s.set, s.node = strings.TrimSpace(text), err == nil, nil
 }
 
 // filePath returns the path behind file:, or file://.

@@ -55,7 +55,7 @@ func (c *Config) lines() (lines []line) {
 			lines = append(lines, c.linesOf(a, r)...)
 		}
 	}
-	return lines
+	return append(lines, c.linesOfAlerts()...)
 }
 
 // linesOf shows a region of the YAML file.

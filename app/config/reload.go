@@ -17,13 +17,13 @@ func (c Config) With(fresh Config) Config {
 	c.RollupInclude, c.RollupExclude, c.RollupMaxFields = fresh.RollupInclude, fresh.RollupExclude, fresh.RollupMaxFields
 	c.LogLevel = fresh.LogLevel
 	c.AlertWebhookURL, c.AlertAfter = fresh.AlertWebhookURL, fresh.AlertAfter
-	c.apis, c.regions = fresh.apis, fresh.regions
+	c.apis, c.regions, c.alerts = fresh.apis, fresh.regions, fresh.alerts
 	c.files, c.origins = fresh.files, fresh.origins
 	return c
 }
 
 // Differences returns the names of the settings whose values are not those of
-// other, and "apis" where those of the YAML files differ. Where c is what With
+// other, and "apis" and "alerts" where those of the YAML files differ. Where c is what With
 // returned and other is the fresh one, these are the settings that need a restart.
 func (c *Config) Differences(other *Config) (names []string) {
 	theirs := other.settings().settings
@@ -34,6 +34,9 @@ func (c *Config) Differences(other *Config) (names []string) {
 	}
 	if !reflect.DeepEqual(c.APIs(), other.APIs()) && len(c.apis)+len(other.apis)+len(c.regions)+len(other.regions) > 0 {
 		names = append(names, "apis")
+	}
+	if !c.alerts.equal(other.alerts) {
+		names = append(names, "alerts")
 	}
 	return names
 }

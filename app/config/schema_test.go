@@ -47,6 +47,16 @@ func schemaOf(t reflect.Type) *jsonschema.Schema {
 	case *statusPart:
 		status := &jsonschema.Schema{Type: "integer", Minimum: "100", Maximum: "599"}
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{status, text(`^[1-5][0-9]{2}( *- *[1-5][0-9]{2})?$|` + ofVariable)}}
+	case *severityPart:
+		return text("^ *(critical|warning|info) *$|" + ofVariable)
+	case *typePart:
+		return text("^ *(webhook|alertmanager) *$|" + ofVariable)
+	case *overPart:
+		return text("^ *(region|all) *$|" + ofVariable)
+	case *waitPart:
+		return text(`^ *[0-9]+ *polls? *$|` + ofDuration)
+	case *labelsPart:
+		return &jsonschema.Schema{Type: "object", PropertyNames: text("^[a-zA-Z_][a-zA-Z0-9_]{0,99}$"), AdditionalProperties: text("")}
 	case *headersPart:
 		return &jsonschema.Schema{Type: "object", AdditionalProperties: text("")}
 	case *settingsPart:
@@ -106,7 +116,7 @@ func makeSchema() []byte {
 		whole := s.Definitions[name]
 		s.Definitions[name] = &jsonschema.Schema{AnyOf: []*jsonschema.Schema{text(""), whole}}
 	}
-	for name, most := range map[string]uint64{"apiList": maxAPIs, "regionList": maxRegions, "regionTitleList": maxRegions} {
+	for name, most := range map[string]uint64{"apiList": maxAPIs, "regionList": maxRegions, "regionTitleList": maxRegions, "receiverList": maxReceivers, "ruleList": maxRules, "plannedList": maxPlanned} {
 		least := uint64(1)
 		s.Definitions[name].MinItems, s.Definitions[name].MaxItems = &least, &most
 	}
@@ -184,6 +194,17 @@ var _ = Describe("the JSON schema", func() {
 		gomega.Expect(err).To(gomega.HaveOccurred())
 	},
 		Entry(nil, "alerts: []"),
+		Entry(nil, "alerts: {rules: []}"),
+		Entry(nil, "alerts: {rules: [{name: x}]}"),
+		Entry(nil, "alerts: {rules: [{name: x, expr: down, for: 5}]}"),
+		Entry(nil, "alerts: {rules: [{name: x, expr: down, over: everything}]}"),
+		Entry(nil, "alerts: {rules: [{name: x, expr: down, labels: {a-b: c}}]}"),
+		Entry(nil, "alerts: {rules: [{name: x, expr: down, keepFor: 5m}]}"),
+		Entry(nil, "alerts: {receivers: [{name: x}]}"),
+		Entry(nil, "alerts: {receivers: [{name: x, url: \"https://h/\", type: pager}]}"),
+		Entry(nil, "alerts: {receivers: [{name: x, url: \"https://h/\", severities: [fatal]}]}"),
+		Entry(nil, "alerts: {default-rules: false}"),
+		Entry(nil, "alerts: {maintenance: [{title: x}]}"),
 		Entry(nil, "regions: []"),
 		Entry(nil, "regions: [{title: x}]"),
 		Entry(nil, "settings: {poll-interval: 30}"),

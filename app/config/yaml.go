@@ -19,6 +19,7 @@ type document struct {
 	Settings settingsPart         `json:"settings,omitempty"`
 	Regions  several[regionTitle] `json:"regions,omitempty" jsonschema_description:"The regions, in the order in which people see them. Without them they are us-east, us-west, eu-west, eu-central, sa-east and ap-southeast, or those that the APIs name."`
 	APIs     several[apiPart]     `json:"apis,omitempty" jsonschema_description:"The APIs that are polled; the first one is meant where a dashboard names none. Without them it is the one of EXTERNAL_API_NAME and UPSTREAM_URL."`
+	Alerts   alertsPart           `json:"alerts,omitempty" jsonschema_description:"Who is told when something is wrong, and when not."`
 }
 
 func (d *document) read(y *yamlFile, n *yamltree.Node) { y.mapping(n, d) }
@@ -73,6 +74,21 @@ func readYAML(v *variables, settings []*setting, r *report) *yamlFile {
 // bad adds a problem with its place.
 func (y *yamlFile) bad(place yamltree.Place, format string, args ...any) {
 	y.r.problems = append(y.r.problems, problem{fmt.Sprintf(format, args...), y.path, place})
+}
+
+// badInside adds a problem with the place of a line and a column of a text's value,
+// both counted from 1 on; 0: the whole text is meant.
+func (y *yamlFile) badInside(t *textPart, line, column int, format string, args ...any) {
+	sentence := fmt.Sprintf(format, args...)
+	if line < 1 {
+		y.bad(t.place, "%s", sentence)
+		return
+	}
+	place, ok := t.inside(line, max(column, 1))
+	if !ok {
+		sentence += fmt.Sprintf(" (at line %d, column %d of the text that begins here)", line, max(column, 1))
+	}
+	y.bad(place, "%s", sentence)
 }
 
 // at names a place as editors and compilers do.

@@ -208,7 +208,7 @@ var _ = Describe("a YAML file with mistakes", func() {
 		Entry(nil, "- hunter2", "keys with values"),
 		Entry(nil, "hunter2", "keys with values"),
 		Entry(nil, "api: []", `"api" is no key here: is apis meant?`),
-		Entry(nil, "alerts: []", "this key is unknown; allowed here: settings, regions, apis"),
+		Entry(nil, "things: []", "this key is unknown; allowed here: settings, regions, apis, alerts"),
 		Entry(nil, "settings: {}\nregions: []", ":2:10: regions has 0 entries"),
 		Entry(nil, "settings: {}\napis: []", ":2:7: apis has 0 entries"),
 		Entry(nil, "apis:\n- {name: a, regions: []}", ":2:22: this list of regions has 0 entries"),
