@@ -94,6 +94,17 @@ var _ = Describe("a rule over a region", func() {
 		Expect(holds(`age > duration("90d")`, empty)).To(BeTrue(), "it is older than anything")
 	})
 
+	It("may be written over several lines, with comments", func() {
+		Expect(holds("down // since when?\n  && /* three */ failures > 2", overRegion())).To(BeTrue())
+	})
+
+	It("says so where there is no region", func() {
+		Expect(cannot(`data.cpu > 90`, overAll())).To(Equal("expr:1:1: there is no region"))
+		Expect(cannot(`down`, overAll())).To(HaveSuffix("a condition must be true or false, not a list"))
+		summary, _ := compiled(`down`, func(r *Rule) { r.Summary = `{{.region}} {{.why}} {{value "cpu"}}` }).Describe(overAll())
+		Expect(summary).NotTo(BeEmpty())
+	})
+
 	It("is never asked of a time before the value came", func() {
 		Expect(holds(`age == 0 and unchanged == 0`, overRegion(func(f *Facts) { f.Now = at.Add(-24 * time.Hour) }))).To(BeTrue())
 	})
