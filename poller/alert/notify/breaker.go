@@ -28,11 +28,7 @@ func newBreaker(now func() time.Time) *breaker {
 		// A receiver that says no, or when to come again, is there.
 		IsSuccessful: func(err error) bool {
 			var f *failure
-			return err == nil || errors.As(err, &f) && f.lasting
-		},
-		IsExcluded: func(err error) bool {
-			var f *failure
-			return errors.Is(err, errEnded) || errors.As(err, &f) && f.retryAfter > 0
+			return err == nil || errors.As(err, &f) && (f.lasting || f.retryAfter > 0)
 		},
 		OnStateChange: func(_ string, _, to gobreaker.State) {
 			if to == gobreaker.StateOpen {

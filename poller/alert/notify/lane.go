@@ -156,14 +156,23 @@ func (l *lane) deliver(ctx context.Context, batch []alert.Message, repeat bool) 
 	}
 	now := l.opts.Now()
 	var f *failure
-	if err == nil {
+	switch {
+	case err == nil:
 		l.arrived(batch, now)
-	} else if errors.As(err, &f) {
+	case errors.As(err, &f):
 		l.failed(batch, f, now)
+	default: // the circuit is open after all
+		l.leaveAlone(now.Add(time.Second))
 	}
 	if repeat {
 		l.repeat.done(err == nil, now)
 	}
+}
+
+func (l *lane) leaveAlone(until time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.notBefore = until
 }
 
 // request returns what sends the messages, or what is repeated where there are

@@ -49,7 +49,7 @@ type Receiver struct {
 	// URL is where the messages go, with http or https. For an Alertmanager it is
 	// its own address; /api/v2/alerts is added where it is missing.
 	URL string
-	// Header is sent with each request. A value with {{ is a template.
+	// Header is sent with each request. For webhooks a value with {{ is a template.
 	Header http.Header
 	// Template is the text of a Go template for the body; empty: version-4 JSON.
 	// Only webhooks have one.

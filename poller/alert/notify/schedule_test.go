@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -213,6 +214,54 @@ func TestAReceiverThatDoesNotAnswerIsAskedByOneMessageAMinuteHoweverManyWait(t *
 		hook.mu.Unlock()
 		time.Sleep(time.Minute + time.Second)
 		g.Expect(out.told()).To(HaveLen(50), "once it answers again nothing waits any longer")
+	})
+}
+
+func TestAReceiverThatAsksForAPauseAsItComesBackIsNotForgotten(t *testing.T) {
+	bubble(t, func(t *testing.T, g *WithT) {
+		out, hook := newOutbox(message("hook", "east", 1, alert.MessageFiring, time.Now())), &receiver{}
+		hook.reply = func(_ string, n int) (*http.Response, error) {
+			switch {
+			case n <= breakAfter+2:
+				return nil, syscall.ECONNREFUSED
+			case n <= breakAfter+4:
+				return answer(503, "Retry-After", "20"), nil
+			}
+			return answer(200), nil
+		}
+		running(t, Options{Receivers: []Receiver{webhook("hook", "https://hook.example")}, Outbox: out, Transport: hook})
+		time.Sleep(time.Hour)
+		g.Expect(out.told()).To(HaveLen(1))
+		g.Expect(hook.asked()).To(HaveLen(breakAfter + 5))
+	})
+}
+
+func TestTheLogTellsOfAFailureWhenItBeginsChangesLastsAndEnds(t *testing.T) {
+	bubble(t, func(t *testing.T, g *WithT) {
+		began := time.Now()
+		out, hook, said := newOutbox(message("hook", "east", 1, alert.MessageFiring, began)), &receiver{}, new(lines)
+		hook.reply = func(string, int) (*http.Response, error) {
+			switch passed := time.Since(began); {
+			case passed < 25*time.Minute:
+				return answer(500), nil
+			case passed < 40*time.Minute:
+				return nil, &net.DNSError{Err: "no such host", Name: "hook.example"}
+			}
+			return answer(200), nil
+		}
+		running(t, Options{Receivers: []Receiver{webhook("hook", "https://hook.example/"+secret)}, Outbox: out, Transport: hook, Logger: said.logger()})
+		time.Sleep(time.Hour)
+		var warnings []string
+		for line := range strings.Lines(said.String()) {
+			if strings.Contains(line, "level=warning") {
+				warnings = append(warnings, line)
+			}
+		}
+		g.Expect(warnings).To(HaveLen(5), said.String())
+		g.Expect(warnings[:3]).To(HaveEach(ContainSubstring(`error="answered with status 500"`)))
+		g.Expect(warnings[3:]).To(HaveEach(ContainSubstring(`error="has a host name that could not be resolved"`)))
+		g.Expect(strings.Count(said.String(), "a receiver of alerts takes messages again")).To(Equal(1))
+		g.Expect(said.String()).NotTo(Or(ContainSubstring(secret), ContainSubstring("hook.example")))
 	})
 }
 

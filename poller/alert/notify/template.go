@@ -97,7 +97,7 @@ func parseTemplates(r Receiver) (*templates, error) {
 	}
 	for name, values := range r.Header {
 		for _, v := range values {
-			if !strings.Contains(v, "{{") {
+			if r.Type == Alertmanager || !strings.Contains(v, "{{") {
 				t.plain.Add(name, v)
 				continue
 			}
