@@ -115,7 +115,7 @@ func (q *queue) failed(m alert.Message, f *failure, now time.Time) (why string) 
 	if f.lasting {
 		t.lasting++
 	}
-	t.next = now.Add(max(wait(t.n), f.retryAfter))
+	t.next = now.Add(wait(t.n))
 	switch {
 	case now.Sub(m.CreatedAt) >= giveUpAfter:
 		return fmt.Sprintf("the receiver %s; it was tried for a day", f.text)
