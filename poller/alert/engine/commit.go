@@ -14,7 +14,7 @@ const (
 	// minPause and maxPause are the times after a failure until the next try.
 	minPause, maxPause = 500 * time.Millisecond, 8 * time.Second
 	// maxLedger bounds the ledger's text, in bytes.
-	maxLedger = 8 << 20
+	maxLedger = store.MaxLedger
 )
 
 // call bounds one call of the store.

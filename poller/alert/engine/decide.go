@@ -177,9 +177,11 @@ func (s *state) endGone(in input) {
 	s.Problems = kept
 }
 
-// remove forgets a pending alert.
+// remove forgets an alert.
 func (s *state) remove(gone *entry) {
-	delete(s.byID, gone.ID)
+	if s.byID[gone.ID] == gone {
+		delete(s.byID, gone.ID)
+	}
 	for i, e := range s.Alerts {
 		if e == gone {
 			s.Alerts = append(s.Alerts[:i], s.Alerts[i+1:]...)

@@ -65,7 +65,7 @@ func (e *Engine) Record(r poller.Result, state store.State, reason string) {
 	if r.API != e.opts.API {
 		return
 	}
-	p := poll{region: r.Source, data: r.Data, changed: r.Changed, state: state, reason: reason, latency: r.Ended.Sub(r.Began)}
+	p := poll{region: r.Source, came: r.Data != nil, data: r.Data, changed: r.Changed, state: state, reason: reason, latency: r.Ended.Sub(r.Began)}
 	e.mu.Lock()
 	if e.running {
 		p.passed = e.opts.Elapsed()

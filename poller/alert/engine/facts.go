@@ -13,7 +13,8 @@ import (
 type poll struct {
 	passed  time.Duration // when it was recorded, by the clock that goes forward
 	region  string
-	data    json.RawMessage // nil: none came
+	came    bool            // a value came
+	data    json.RawMessage // nil: it is not known
 	changed bool            // it is known to differ from the one before
 	state   store.State
 	reason  string
@@ -25,8 +26,10 @@ type poll struct {
 type watched struct {
 	rule.Region
 	interval time.Duration
-	began    time.Time // from when on it is watched
 	polled   bool
+	// valued says that a value has come. Else Region.ValueAt is when the term began:
+	// how old the last value is nobody knows.
+	valued bool
 }
 
 // leastStale is the least time after which a value is stale.
@@ -43,6 +46,10 @@ func (w *watched) take(p poll, now time.Time) {
 	default:
 		w.Failures++
 	}
+	if !p.came {
+		return
+	}
+	w.valued, w.ValueAt = true, now
 	if p.data == nil {
 		return
 	}
@@ -52,21 +59,16 @@ func (w *watched) take(p poll, now time.Time) {
 	if w.Value == nil || !bytes.Equal(w.Data, p.data) {
 		w.Data, w.Value = p.data, rule.NewValue(p.data)
 	}
-	w.ValueAt = now
 }
 
 // look judges by the time how old the value is.
 func (w *watched) look(now time.Time) {
-	since := w.began
-	if w.ValueAt.After(since) {
-		since = w.ValueAt
-	}
-	w.Stale = now.Sub(since) >= max(5*w.interval, leastStale)
+	w.Stale = now.Sub(w.ValueAt) >= max(5*w.interval, leastStale)
 }
 
 // shift moves the times, as the wall clock has jumped by d.
 func (w *watched) shift(d time.Duration) {
-	for _, t := range []*time.Time{&w.began, &w.ValueAt, &w.ChangedAt, &w.PolledAt} {
+	for _, t := range []*time.Time{&w.ValueAt, &w.ChangedAt, &w.PolledAt} {
 		if !t.IsZero() {
 			*t = t.Add(d)
 		}
@@ -76,6 +78,21 @@ func (w *watched) shift(d time.Duration) {
 // silent reports whether nothing is known of the region in this term yet, not
 // even that its value is stale.
 func (w *watched) silent() bool { return !w.polled && !w.Stale }
+
+// unsure reports whether the last value may be stale, or not.
+func (w *watched) unsure() bool { return !w.valued && !w.Stale }
+
+// supposed returns the region as it may be: what is not known is what is given.
+func (w *watched) supposed(state store.State) rule.Region {
+	r := w.Region
+	if w.unknown() {
+		r.State = state
+	}
+	if w.unsure() {
+		r.Stale, r.ValueAt = true, time.Time{}
+	}
+	return r
+}
 
 // unknown reports whether the last poll has learnt nothing of the upstream.
 func (w *watched) unknown() bool { return !w.polled || w.State == store.StateUnknown }

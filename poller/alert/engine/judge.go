@@ -58,7 +58,7 @@ func newJudge(api string, rules []*rule.Compiled, receivers []Receiver, regions 
 		if j.byName[r.Name] != nil {
 			continue
 		}
-		w := &watched{Region: rule.Region{API: api, Region: r.Name, State: store.StateUnknown}, began: now}
+		w := &watched{Region: rule.Region{API: api, Region: r.Name, State: store.StateUnknown, ValueAt: now}}
 		if before != nil && before.byName[r.Name] != nil {
 			w = before.byName[r.Name]
 		}
@@ -163,12 +163,21 @@ func (j *judge) appendRegion(to []finding, now time.Time, region string, polled 
 	f := j.facts(now, w)
 	for _, q := range j.ofRegion[region] {
 		found := q.find(f, polled)
-		if found.says == clear && (w.unknown() || !j.measured(q)) {
+		if found.says == clear && (w.unknown() || !j.measured(q) || w.unsure() && mayBeStale(q, f, w)) {
 			found.says = asItIs
 		}
 		to = append(to, found)
 	}
 	return to
+}
+
+// mayBeStale reports whether a rule that is false were true if the last value, of
+// which nobody knows how old it is, were stale.
+func mayBeStale(q *question, f rule.Facts, w *watched) bool {
+	region := w.supposed(w.State)
+	f.Region = &region
+	yes, err := q.ask.Holds(f)
+	return yes || err != nil
 }
 
 // appendAll asks about all regions.
@@ -177,7 +186,7 @@ func (j *judge) appendAll(to []finding, now time.Time) []finding {
 	for _, q := range j.ofAll {
 		silent, unknown := false, false
 		for _, w := range q.about {
-			silent, unknown = silent || w.silent(), unknown || w.unknown()
+			silent, unknown = silent || w.silent(), unknown || w.unknown() || w.unsure()
 		}
 		if silent {
 			continue // it stays as it is
@@ -211,14 +220,13 @@ func (q *question) find(f rule.Facts, polled bool) finding {
 }
 
 // mayHold reports whether a rule over all that is false may be true: whether it
-// were, if the regions of which nothing is known were up, degraded or down.
+// were, if the regions of which nothing is known were up, degraded or down, and
+// values of which nobody knows how old they are were stale.
 func (j *judge) mayHold(q *question, f rule.Facts) bool {
-	f.Regions = append([]rule.Region(nil), j.all...)
+	f.Regions = make([]rule.Region, len(j.regions))
 	for _, state := range []store.State{store.StateUp, store.StateDegraded, store.StateDown} {
 		for i, w := range j.regions {
-			if w.unknown() {
-				f.Regions[i].State = state
-			}
+			f.Regions[i] = w.supposed(state)
 		}
 		if yes, err := q.ask.Holds(f); yes || err != nil {
 			return true

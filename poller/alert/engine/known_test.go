@@ -113,6 +113,30 @@ var _ = Describe("what nobody knows", func() {
 		b.expectHeard("ops: firing stale eu", "ops: firing stale us")
 	})
 
+	It("is how old the last value is after a take-over, until one comes or it would be stale by then", func() {
+		b := newBench(rule.Rule{Name: "stale", Expr: "stale"}, rule.Rule{Name: "old", Expr: "age > 60"}, rule.Rule{Name: "any", Expr: "any(stale, #)", Over: rule.OverAll})
+		b.poll("us", store.StateUp)
+		for range 7 {
+			b.poll("eu", store.StateDown)
+			b.pass(10 * time.Second)
+			b.poll("us", store.StateUp)
+		}
+		b.expectHeard("ops: firing stale eu", "ops: firing any", "ops: firing old eu")
+		b.start(2)
+		b.poll("eu", store.StateDown)
+		b.poll("us", store.StateUp)
+		b.pass(10 * time.Second)
+		b.expectHeard()
+		b.poll("eu", store.StateUp)
+		b.expectHeard("ops: resolved stale eu", "ops: resolved old eu", "ops: resolved any")
+		b.start(3)
+		b.poll("eu", store.StateDown)
+		b.pass(49 * time.Second)
+		b.expectHeard()
+		b.pass(time.Second)
+		b.expectHeard("ops: firing stale eu", "ops: firing stale us", "ops: firing any")
+	})
+
 	It("leaves all regions as they are while the own network fails, which is told by itself", func() {
 		b := newBench(down(), rule.Rule{Name: "lost", Expr: "unknown"}, network)
 		b.poll("eu", store.StateDown)

@@ -58,7 +58,7 @@ func (t *term) store(ctx context.Context, now moment) {
 }
 
 func (t *term) storeIncident(ctx context.Context, e *entry) error {
-	data, err := json.Marshal(alert.Incident{Alert: e.Alert, Events: e.Events})
+	data, err := json.Marshal(e.asIncident())
 	if err != nil {
 		return err
 	}
@@ -77,3 +77,6 @@ func (t *term) storeIncident(ctx context.Context, e *entry) error {
 	e.Stored = e.Version // no reason to write the ledger: at worst it is stored twice
 	return nil
 }
+
+// asIncident returns what is kept of the alert.
+func (e *entry) asIncident() alert.Incident { return alert.Incident{Alert: e.Alert, Events: e.Events} }
