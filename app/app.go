@@ -23,6 +23,7 @@ import (
 	"github.com/devops-insights/devops-insights/app/metrics"
 	"github.com/devops-insights/devops-insights/app/tracing"
 	"github.com/devops-insights/devops-insights/poller/alert/mirror"
+	"github.com/devops-insights/devops-insights/poller/alert/quiet"
 	"github.com/devops-insights/devops-insights/poller/network"
 	"github.com/devops-insights/devops-insights/socket"
 	"github.com/devops-insights/devops-insights/socket/engineio"
@@ -68,6 +69,7 @@ type App struct {
 	view      *live.View
 	hub       *socket.Hub
 	mirror    *mirror.Mirror                   // of the alerts that any instance decides
+	quiet     *quiet.Quiet                     // when nobody is to be woken
 	resync    chan struct{}                    // holds one: changes may have been missed
 	mongo     atomic.Pointer[mongostore.Store] // nil until connected
 	pollers   atomic.Pointer[pollers]          // nil until it polls
@@ -143,6 +145,9 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	if a.mirror, err = a.newMirror(); err != nil {
 		return nil, err
 	}
+	if a.quiet, err = a.newQuiet(); err != nil {
+		return nil, err
+	}
 	if err := a.openRedis(ctx); err != nil {
 		return nil, err
 	}
@@ -191,6 +196,7 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.background("alerts", a.mirror.Run)
+	a.background("silences and maintenance", a.quiet.Run)
 	a.background("rows ahead of the clock", a.watchFuture)
 	if err := a.poll(ctx, audience); err != nil {
 		return nil, err

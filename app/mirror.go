@@ -1,11 +1,13 @@
 package app
 
 import (
+	"slices"
 	"time"
 
 	"github.com/devops-insights/devops-insights/app/metrics"
 	"github.com/devops-insights/devops-insights/poller/alert"
 	"github.com/devops-insights/devops-insights/poller/alert/mirror"
+	"github.com/devops-insights/devops-insights/poller/alert/quiet"
 	"github.com/devops-insights/devops-insights/socket"
 )
 
@@ -19,11 +21,15 @@ func (a *App) newMirror() (*mirror.Mirror, error) {
 				a.logUnsent(a.hub.SendAlert(alertNotice(one)))
 			}
 		},
-		OnWindows: func(_ string, changed []alert.Window) {
-			for _, one := range changed {
-				a.logUnsent(a.hub.SendMaintenance(windowNotice(one)))
-			}
-		},
+	})
+}
+
+// newQuiet returns what knows when nobody is to be woken, and tells dashboards of
+// planned maintenance. It is to run when the hub is there.
+func (a *App) newQuiet() (*quiet.Quiet, error) {
+	return quiet.New(quiet.Options{
+		Store: a.store, Catalog: a.Catalog, Logger: a.log,
+		OnWindow: func(w alert.Window) { a.logUnsent(a.hub.SendMaintenance(windowNotice(w))) },
 	})
 }
 
@@ -39,7 +45,13 @@ func (a *App) shownAlerts(api string) []socket.Notice {
 }
 
 func (a *App) shownWindows(api string) []socket.Notice {
-	return notices(a.mirror.Windows(api), windowNotice)
+	return notices(announced(a.quiet.Windows(api), time.Now()), windowNotice)
+}
+
+// announced returns the windows of which dashboards are told: those under way, and
+// those that have been announced.
+func announced(all []alert.Window, now time.Time) []alert.Window {
+	return slices.DeleteFunc(all, func(w alert.Window) bool { return w.State == quiet.Scheduled && w.AnnounceAt.After(now) })
 }
 
 // alertFigures tells the metrics of all alerts, and for how long messages wait for

@@ -1,6 +1,5 @@
 // Package mirror shows the alerts of every API on every instance, whichever of
-// them decides, and the maintenance that dashboards are told of: it reads the
-// ledgers again and again, and tells what has changed.
+// them decides: it reads the ledgers again and again, and tells what has changed.
 package mirror
 
 import (
@@ -41,12 +40,6 @@ type Options struct {
 	// reading finds are changes. It is called by one goroutine, in the order of the
 	// changes, and must not keep the slice. Nil: nobody is.
 	OnChange func(api string, changed []alert.Alert)
-	// Windows returns the planned maintenance of an API, with what is not announced
-	// yet. It is asked with every reading and must not wait. Nil: there is none.
-	Windows func(api string) []alert.Window
-	// OnWindows is told, as OnChange is, of the windows that dashboards have to know
-	// of: announced, begun, ended or changed otherwise. Nil: nobody is.
-	OnWindows func(api string, changed []alert.Window)
 	// Now is the clock. Nil: time.Now.
 	Now func() time.Time
 	// Logger hears when ledgers cannot be read, and when they can again. Nil: nobody
@@ -61,7 +54,6 @@ type Mirror struct {
 
 	mu      sync.RWMutex
 	apis    map[string]*seen
-	windows map[string][]alert.Window
 	failing time.Time
 }
 
@@ -86,9 +78,6 @@ func New(o Options) (*Mirror, error) {
 	}
 	if o.OnChange == nil {
 		o.OnChange = func(string, []alert.Alert) {}
-	}
-	if o.OnWindows == nil {
-		o.OnWindows = func(string, []alert.Window) {}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -149,7 +138,6 @@ func (m *Mirror) readAll(ctx context.Context) {
 	reading, cancel := context.WithTimeout(ctx, m.opts.Timeout)
 	defer cancel()
 	names := m.opts.Catalog().Names()
-	m.look(names)
 	var failure error
 	for _, api := range names {
 		if err := m.read(reading, api); err != nil && failure == nil {

@@ -84,12 +84,9 @@ type world struct {
 	ledgers *ledgers
 	log     *test.Hook
 
-	began time.Time
-
-	mu      sync.Mutex
-	apis    []string
-	planned map[string][]alert.Window
-	told    []string // API, alerts or windows, and their states
+	mu   sync.Mutex
+	apis []string
+	told []string // API, alerts and their states
 }
 
 // during runs body beside a mirror, with a clock that stands still while anything
@@ -98,7 +95,7 @@ func during(t *testing.T, body func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		logger, hook := test.NewNullLogger()
-		w := &world{WithT: NewWithT(t), ledgers: &ledgers{all: make(map[string]store.Ledger)}, apis: []string{"acme", "beta"}, log: hook, began: time.Now()}
+		w := &world{WithT: NewWithT(t), ledgers: &ledgers{all: make(map[string]store.Ledger)}, apis: []string{"acme", "beta"}, log: hook}
 		m, err := New(Options{
 			Catalog: func() (c store.Catalog) {
 				w.mu.Lock()
@@ -109,18 +106,6 @@ func during(t *testing.T, body func(w *world)) {
 				return c
 			},
 			Store: w.ledgers, Read: read, Logger: logger,
-			Windows: func(api string) []alert.Window {
-				w.mu.Lock()
-				defer w.mu.Unlock()
-				return w.planned[api]
-			},
-			OnWindows: func(api string, changed []alert.Window) {
-				w.mu.Lock()
-				defer w.mu.Unlock()
-				for _, c := range changed {
-					w.told = append(w.told, fmt.Sprint(api, " ", c.ID, " of ", c.StartsAt.Sub(w.began), " ", c.State))
-				}
-			},
 			OnChange: func(api string, changed []alert.Alert) {
 				w.mu.Lock()
 				defer w.mu.Unlock()
