@@ -10,7 +10,6 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/devops-insights/devops-insights/poller"
-	"github.com/devops-insights/devops-insights/test/silence"
 )
 
 func TestRegionsThatFailTogetherShareOneCheckThatIsBounded(t *testing.T) {
@@ -75,24 +74,8 @@ func TestACheckDuringWhichTheProcessWasStoppedIsMadeAgain(t *testing.T) {
 		w.set(silent, gateway)
 		time.Sleep(time.Second)
 		stopped = true
+		before := w.dialled(gateway)
 		w.g.Expect(w.timesOut(eu)).To(BeFalse())
+		w.g.Expect(w.dialled(gateway)-before).To(Equal(1), "it was asked once more")
 	})
-}
-
-func TestWitnessesOverRealSockets(t *testing.T) {
-	g := NewWithT(t)
-	closed, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(closed.Close()).To(Succeed())
-	place := silence.New(t)
-	w := New(Options{Timeout: 500 * time.Millisecond})
-	ask := func(addresses ...string) map[string]bool { return w.dial(t.Context(), addresses, false) }
-
-	g.Expect(ask(place.Addr(), closed.Addr().String())).To(Equal(map[string]bool{place.Addr(): true, closed.Addr().String(): true}))
-	place.Silence()
-	g.Expect(ask(place.Addr())).To(BeEmpty())
-	g.Expect(ask(place.Addr(), closed.Addr().String())).To(HaveLen(1))
-	place.Speak()
-	g.Eventually(func() map[string]bool { return ask(place.Addr()) }, 15*time.Second).Should(HaveLen(1))
-	g.Expect(ask("nobody.invalid:no-port")).To(BeEmpty())
 }

@@ -128,6 +128,10 @@ func TestAPollIsUnwatchedWhileNeitherAnUpstreamNorAWitnessAnswers(t *testing.T) 
 		w.g.Expect(w.timesOut(eu)).To(BeTrue())
 		w.g.Expect(w.timesOut(us)).To(BeTrue())
 		w.g.Expect(w.Status()).To(Equal(Status{Failing: true, Since: began, Witnesses: 2}))
+		for _, earlier := range []poller.Error{{Code: "HTTP_500", HTTPStatus: 500, NotAsked: true}, {Code: poller.CodeRefused, NotAsked: true}} {
+			w.g.Expect(w.fails(us, earlier)).To(BeFalse())
+			w.g.Expect(w.Failing()).To(BeTrue(), "what came back earlier ends nothing")
+		}
 		w.g.Expect(w.logs.AllEntries()).To(HaveLen(1))
 		w.g.Expect(w.logs.LastEntry()).To(And(HaveField("Level", logrus.WarnLevel), HaveField("Data", HaveKeyWithValue("err_class", ClassFailing))))
 

@@ -43,6 +43,10 @@ func TestAWitnessThatDoesNotAnswerAnyMoreWhileUpstreamsDoCountsNoMore(t *testing
 		}
 		w.g.Expect(w.Status().Witnesses).To(BeZero())
 		w.g.Expect(w.timesOut(eu)).To(BeFalse())
+		time.Sleep(learnEvery)
+		w.up(eu)
+		time.Sleep(2 * time.Second)
+		w.g.Expect(w.logs.AllEntries()).To(HaveLen(2), "each of them is told of")
 		w.set(refuses, gateway)
 		time.Sleep(learnEvery)
 		w.up(eu)
