@@ -62,6 +62,16 @@ func (f *BackupFlags) Flags() *pflag.FlagSet {
 	return s
 }
 
+// AlertsFlags are those of the command alerts.
+type AlertsFlags struct{ Receiver string }
+
+// Flags declares the flags.
+func (f *AlertsFlags) Flags() *pflag.FlagSet {
+	s := newFlags("alerts")
+	s.StringVar(&f.Receiver, "receiver", "", "name of the one receiver that is told; empty: all are")
+	return s
+}
+
 // ConfigFlags are those of the command config.
 type ConfigFlags struct{ Origin bool }
 
@@ -98,6 +108,7 @@ func commands() []command {
 		{name: "backup", arguments: "-o FILE|-", usage: "copy the file of the embedded store, also while a server with INTERNAL_ADDR uses it", flags: new(BackupFlags).Flags()},
 		{name: "restore", arguments: "FILE", usage: "put a backup in the place of the embedded store's file, which no process may use; the old one is kept beside it", flags: new(RestoreFlags).Flags()},
 		{name: "store", usage: "check, repair or compact [FILE]: examine, mend or shrink the file of the embedded store, which no process may use"},
+		{name: "alerts", arguments: "send-test [--receiver NAME]", usage: "send a test alert, which is resolved at once, to the receivers of alerts, and say of each whether it has taken it; exit code 0, 1 or 78", flags: new(AlertsFlags).Flags()},
 		{name: "healthcheck", usage: "ask a running server whether it is ready; exit code 0 or 1"},
 		{name: "config", arguments: "[show|check [FILE]]", usage: "print the effective settings as a settings file, secrets redacted; check: say what is wrong with them, or with a file, all at once; exit code 0 or 78", flags: new(ConfigFlags).Flags()},
 		{name: "version", usage: "print the version"},

@@ -1,6 +1,6 @@
 // Command devops-insights polls a status API in six regions and pushes each
 // change to Socket.IO dashboards. Commands: serve (the default), export, import,
-// backup, restore, store, healthcheck, config, version, help. Exit codes: 0 in
+// backup, restore, store, alerts, healthcheck, config, version, help. Exit codes: 0 in
 // order, 1 a failure, 78 a setting that cannot be used.
 package main
 
@@ -51,6 +51,8 @@ func run(args []string) int {
 		return backupCommand(args)
 	case command == "restore":
 		return restoreCommand(args)
+	case command == "alerts":
+		return alertsCommand(args)
 	case command == "config":
 		return configCommand(args)
 	case !slices.Contains([]string{"serve", "healthcheck"}, command):
