@@ -142,6 +142,9 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.store = observed.Store(a.store, a.tracesStore())
+	if a.quiet, err = a.newQuiet(); err != nil {
+		return nil, err
+	}
 	if a.mirror, err = a.newMirror(); err != nil {
 		return nil, err
 	}
@@ -195,9 +198,8 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 	if err := a.follow(ctx); err != nil {
 		return nil, err
 	}
-	a.background("alerts", a.mirror.Run)
-	a.background("silences and maintenance", a.quiet.Run)
 	a.background("rows ahead of the clock", a.watchFuture)
+	a.showAlerts()
 	if err := a.poll(ctx, audience); err != nil {
 		return nil, err
 	}

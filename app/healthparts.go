@@ -23,6 +23,7 @@ const (
 	partDisk         = "disk"
 	partSettings     = "settings"
 	partNetwork      = "network"
+	partAlerts       = "alerts"
 )
 
 const (

@@ -28,7 +28,7 @@ func (a *App) newMirror() (*mirror.Mirror, error) {
 // planned maintenance. It is to run when the hub is there.
 func (a *App) newQuiet() (*quiet.Quiet, error) {
 	return quiet.New(quiet.Options{
-		Store: a.store, Catalog: a.Catalog, Logger: a.log,
+		Store: a.store, Catalog: a.Catalog, Planned: a.opts.Config.Planned(), Logger: a.log,
 		OnWindow: func(w alert.Window) { a.logUnsent(a.hub.SendMaintenance(windowNotice(w))) },
 	})
 }
@@ -72,8 +72,9 @@ func (a *App) alertFigures(f *metrics.Figures, receivers []string) {
 
 // receivers are those of the settings in effect.
 func (a *App) receivers() (names []string) {
-	if c, _ := a.settings.get(); c.AlertWebhookURL != "" {
-		names = append(names, "webhook")
+	c, _ := a.settings.get()
+	for _, one := range c.AlertReceivers() {
+		names = append(names, one.Name)
 	}
 	return names
 }

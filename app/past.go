@@ -58,7 +58,9 @@ func (a *App) keepPast(ctx context.Context, u *apiPoller) error {
 			stop()
 			<-over
 		}()
-		return u.recorder.During(ctx, number, u.poller.Run)
+		return u.during(ctx, number, func(ctx context.Context) error {
+			return u.recorder.During(ctx, number, u.poller.Run)
+		})
 	})
 }
 

@@ -26,7 +26,12 @@ func (a *App) poll(ctx context.Context, audience *socket.Audience) error {
 // changed.
 func (a *App) applyAPIs(ctx context.Context, c config.Config) error {
 	apis := c.APIs()
-	return a.pollers.Load().apply(ctx, apis, func() {
+	r, err := rulesOf(c)
+	if err != nil {
+		return err
+	}
+	return a.pollers.Load().apply(ctx, apis, r, func() {
+		a.quiet.Update(c.Planned())
 		a.upstreams.set(apis)
 		catalog := c.Catalog()
 		a.catalog.Store(&catalog)

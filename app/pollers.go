@@ -10,6 +10,8 @@ import (
 
 	"github.com/devops-insights/devops-insights/app/config"
 	"github.com/devops-insights/devops-insights/poller"
+	"github.com/devops-insights/devops-insights/poller/alert/engine"
+	"github.com/devops-insights/devops-insights/poller/alert/notify"
 	"github.com/devops-insights/devops-insights/poller/lease"
 	"github.com/devops-insights/devops-insights/poller/outcome"
 	"github.com/devops-insights/devops-insights/store/rollup"
@@ -36,6 +38,8 @@ type apiPoller struct {
 	poller   *poller.Poller
 	recorder *outcome.Recorder
 	runner   *rollup.Runner
+	engine   *engine.Engine
+	sender   *notify.Sender
 	ctx      context.Context // ends when it is polled no more
 	cancel   context.CancelFunc
 	over     chan struct{} // closed when nothing of it runs any more
@@ -65,7 +69,7 @@ func (p *pollers) find(name string) *apiPoller {
 // apply polls these APIs and no others: one that stays goes on, whatever of it
 // has changed; of one that is gone the polls under way are the last. It calls serve
 // before anything new is polled. With an error nothing has changed.
-func (p *pollers) apply(ctx context.Context, apis []config.API, serve func()) error {
+func (p *pollers) apply(ctx context.Context, apis []config.API, r rules, serve func()) error {
 	p.applying.Lock()
 	defer p.applying.Unlock()
 	all, commit, err := p.targets.of(ctx, apis)
@@ -77,7 +81,7 @@ func (p *pollers) apply(ctx context.Context, apis []config.API, serve func()) er
 	for i, api := range apis {
 		one := p.find(api.Name)
 		if one == nil {
-			if one, err = p.make(api, all[i]); err != nil {
+			if one, err = p.make(api, all[i], r); err != nil {
 				return err
 			}
 			begun = append(begun, one)
@@ -93,6 +97,10 @@ func (p *pollers) apply(ctx context.Context, apis []config.API, serve func()) er
 		}
 		one.recorder.Update(means[i])
 		one.runner.Update(kept(apis[i]))
+		if err := one.sender.Update(r.receivers); err != nil {
+			return err // of receivers that were checked, there is none
+		}
+		one.engine.Update(r.compiled, r.told(), engineRegions(apis[i]))
 	}
 	gone, err := p.replace(order)
 	if err != nil {
@@ -138,7 +146,7 @@ func (p *pollers) finish(ctx context.Context, gone []*apiPoller) (err error) {
 }
 
 // make returns what polls an API, which is not started yet.
-func (p *pollers) make(api config.API, targets []poller.Target) (*apiPoller, error) {
+func (p *pollers) make(api config.API, targets []poller.Target, r rules) (*apiPoller, error) {
 	a := p.app
 	one := &apiPoller{name: api.Name, term: a.elect(api.Name, p.holder), over: make(chan struct{})}
 	one.ctx, one.cancel = context.WithCancel(context.Background())
@@ -152,12 +160,16 @@ func (p *pollers) make(api config.API, targets []poller.Target) (*apiPoller, err
 	if err != nil {
 		return nil, err
 	}
+	if err := p.decide(one, api, r); err != nil {
+		return nil, err
+	}
 	one.runner = rollup.NewRunner(rollup.Options{Store: a.store, API: api.Name, Term: one.term.current, Logger: a.log})
 	one.poller, err = poller.New(poller.Options{
 		MayStore: one.term.valid, Observe: a.observePoll, Targets: targets, Saver: a.store, MaxBackoff: a.opts.Config.PollMaxBackoff, Logger: a.log,
 		OnPoll: func(ctx context.Context, r poller.Result) {
 			r.Unwatched = a.network.Judge(ctx, r)
-			one.recorder.Record(r)
+			state, reason := one.recorder.Record(r)
+			one.engine.Record(r, state, reason)
 			p.onPoll(ctx, r)
 		},
 	})

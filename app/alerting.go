@@ -1,0 +1,98 @@
+package app
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/devops-insights/devops-insights/app/config"
+	"github.com/devops-insights/devops-insights/poller/alert/engine"
+	"github.com/devops-insights/devops-insights/poller/alert/notify"
+	"github.com/devops-insights/devops-insights/poller/alert/rule"
+)
+
+// showAlerts keeps up with what is decided, and what people say, on all instances.
+func (a *App) showAlerts() {
+	a.background("silences and maintenance", a.quiet.Run)
+	a.background("alerts", a.mirror.Run)
+	a.background("health of alerts", a.reportAlerts)
+}
+
+// rules are those of the settings, ready to be evaluated, and receivers those who
+// are told.
+type rules struct {
+	compiled  []*rule.Compiled
+	receivers []notify.Receiver
+}
+
+func rulesOf(c config.Config) (r rules, err error) {
+	r.receivers = c.AlertReceivers()
+	for _, one := range c.AlertRules() {
+		compiled, err := rule.Compile(one)
+		if err != nil {
+			return r, fmt.Errorf("the rule %s: %w", one.Name, err)
+		}
+		r.compiled = append(r.compiled, compiled)
+	}
+	return r, nil
+}
+
+// told are the receivers as the engine knows them.
+func (r rules) told() (all []engine.Receiver) {
+	for _, one := range r.receivers {
+		all = append(all, engine.Receiver{Name: one.Name, Severities: one.Severities})
+	}
+	return all
+}
+
+func engineRegions(api config.API) (all []engine.Region) {
+	for _, one := range api.Regions {
+		all = append(all, engine.Region{Name: one.Name, Interval: one.Interval})
+	}
+	return all
+}
+
+// decide gives an API what decides about its alerts, and delivers messages.
+func (p *pollers) decide(one *apiPoller, api config.API, r rules) (err error) {
+	a := p.app
+	one.engine, err = engine.New(engine.Options{
+		API: one.name, Store: a.store, Past: a.store, Rules: r.compiled, Receivers: r.told(), Regions: engineRegions(api),
+		MayStore: one.term.valid, Quiet: a.quiet.Of(one.name), Offline: func() bool { return a.network.Status().Failing },
+		Failing: one.failing, OnChange: a.mirror.Kick, Logger: a.log.WithField("api", one.name),
+	})
+	if err != nil {
+		return err
+	}
+	one.sender, err = notify.New(notify.Options{
+		Receivers: r.receivers, Outbox: one.engine, Firing: one.engine, MaySend: one.term.valid, ExternalURL: a.opts.Config.PublicURL,
+		Observer: func(receiver string, r notify.Result) { a.metrics.Notified(receiver, string(r)) },
+		Logger:   a.log.WithField("api", one.name),
+	})
+	return err
+}
+
+// failing lists the receivers that do not take messages.
+func (one *apiPoller) failing() (all []engine.ReceiverFailure) {
+	for _, s := range one.sender.Status() {
+		if !s.FailingSince.IsZero() {
+			all = append(all, engine.ReceiverFailure{Receiver: s.Receiver, Since: s.FailingSince, Class: s.Class})
+		}
+	}
+	return all
+}
+
+// during decides about alerts and delivers messages while the work goes on.
+func (one *apiPoller) during(ctx context.Context, number int64, work func(context.Context) error) error {
+	return one.engine.During(ctx, number, func(ctx context.Context) error {
+		sending, stop := context.WithCancel(ctx)
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			_ = one.sender.Run(sending) // which ends when it is told to
+		}()
+		defer func() {
+			stop()
+			<-over
+		}()
+		return work(ctx)
+	})
+}

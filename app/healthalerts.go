@@ -1,0 +1,66 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/devops-insights/devops-insights/app/health"
+	"github.com/devops-insights/devops-insights/store/jsjson"
+)
+
+// classReceiver is the class of a receiver that does not take messages.
+const classReceiver = "RECEIVER_FAILING"
+
+// receiverPatience is for how long a receiver may fail before health shows it: one
+// try that failed is no news.
+const receiverPatience = 30 * time.Second
+
+// reportAlerts keeps the place of alerting on the board, which it has where anybody
+// is to be told, until ctx ends.
+func (a *App) reportAlerts(ctx context.Context) error {
+	var part *health.Reporter
+	return every(ctx, probeEvery, func() error {
+		settings, _ := a.settings.get()
+		wanted := len(settings.AlertReceivers()) > 0
+		switch {
+		case wanted:
+			if part == nil {
+				part = a.board.Part(partAlerts, probeWithin)
+			}
+			part.Report(a.alertsReport(time.Now()))
+		case part != nil:
+			part.Remove()
+			part = nil
+		}
+		return nil
+	})
+}
+
+// alertsReport says whether alerts can be believed, and reach those who are told.
+func (a *App) alertsReport(now time.Time) health.Report {
+	for _, one := range a.polled() {
+		if since := one.engine.Failing(); !since.IsZero() {
+			return down("STORE", "alerts of the API "+one.name+" cannot be stored since "+stamp(since)+": nobody is told of new ones until they can")
+		}
+	}
+	if since := a.mirror.Failing(); !since.IsZero() {
+		return degraded("STORE", "alerts cannot be read since "+stamp(since)+": those that are shown may be old")
+	}
+	if since := a.quiet.Failing(); !since.IsZero() {
+		return degraded("STORE", "silences and maintenance cannot be read since "+stamp(since)+": those that were known stay valid")
+	}
+	for _, one := range a.polled() {
+		for _, s := range one.sender.Status() {
+			if !s.FailingSince.IsZero() && now.Sub(s.FailingSince) >= receiverPatience {
+				return degraded(classReceiver, "the receiver "+s.Receiver+" of alerts takes no messages since "+stamp(s.FailingSince)+" ("+s.Class+"): they are tried again for a day")
+			}
+		}
+		if problems := a.mirror.Content(one.name).Problems; len(problems) > 0 {
+			p := problems[0]
+			return degraded("RULE", "the rule "+p.Rule+" cannot be evaluated: "+p.Sentence)
+		}
+	}
+	return well()
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(jsjson.TimeFormat) }
