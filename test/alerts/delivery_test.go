@@ -164,7 +164,11 @@ var _ = Describe("a receiver", func() {
 		hook.hears(firing, resolved)
 	})
 	It("that breaks off connections hears everything in order when it is well again", func() {
-		hook.does(func(http.ResponseWriter, string, func()) { panic(http.ErrAbortHandler) })
+		hook.does(func(w http.ResponseWriter, _ string, _ func()) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			Expect(err).NotTo(HaveOccurred())
+			Expect(conn.Close()).To(Succeed())
+		})
 		outage()
 		hook.does(nil)
 		hook.hears(firing, resolved)
