@@ -148,7 +148,7 @@ var _ = Describe("a receiver on the network", func() {
 			return Receiver{URL: serve(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })}
 		}, "HTTP_500"),
 		Entry("one that answers 401", func() Receiver {
-			return Receiver{URL: serve(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, 401) })}
+			return Receiver{URL: serve(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, http.StatusUnauthorized) })}
 		}, "HTTP_401"),
 		Entry("one that redirects, which is not followed", func() Receiver {
 			return Receiver{URL: serve(func(w http.ResponseWriter, r *http.Request) {
@@ -196,7 +196,7 @@ var _ = Describe("a receiver on the network", func() {
 			Expect(statuses).To(Equal([]string{"firing test", "resolved test"}))
 		})
 		It("says in a sentence why it did not arrive", func() {
-			url := serve(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, 403) })
+			url := serve(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, secret, http.StatusForbidden) })
 			Expect(SendTest(context.Background(), webhook("hook", url), "")).To(MatchError("receiver hook answered with status 403"))
 			Expect(SendTest(context.Background(), Receiver{Name: "hook", URL: "ftp://" + secret}, "")).To(MatchError("receiver hook: its address must be an http:// or https:// URL with a host"))
 		})

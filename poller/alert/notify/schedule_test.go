@@ -31,9 +31,9 @@ type receiver struct {
 func (r *receiver) RoundTrip(req *http.Request) (*http.Response, error) {
 	r.mu.Lock()
 	r.keys, r.at = append(r.keys, keyOf(req)), append(r.at, time.Now())
-	n := len(r.keys)
+	n, reply := len(r.keys), r.reply
 	r.mu.Unlock()
-	return r.reply(keyOf(req), n)
+	return reply(keyOf(req), n)
 }
 
 func (r *receiver) asked() []string {
