@@ -142,9 +142,6 @@ func New(ctx context.Context, opts Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.store = observed.Store(a.store, a.tracesStore())
-	if a.quiet, err = a.newQuiet(); err != nil {
-		return nil, err
-	}
 	if a.mirror, err = a.newMirror(); err != nil {
 		return nil, err
 	}
