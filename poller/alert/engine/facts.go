@@ -29,7 +29,8 @@ type watched struct {
 	polled   bool
 	// valued says that a value has come. Else Region.ValueAt is when the term began:
 	// how old the last value is nobody knows.
-	valued bool
+	valued  bool
+	changes int // of what is known but the time
 }
 
 // leastStale is the least time after which a value is stale.
@@ -38,6 +39,7 @@ const leastStale = 15 * time.Second
 // take takes a poll.
 func (w *watched) take(p poll, now time.Time) {
 	w.polled = true
+	w.changes++
 	w.State, w.Reason, w.Latency, w.PolledAt = p.state, p.reason, p.latency, now
 	switch p.state {
 	case store.StateUp:
@@ -63,7 +65,11 @@ func (w *watched) take(p poll, now time.Time) {
 
 // look judges by the time how old the value is.
 func (w *watched) look(now time.Time) {
-	w.Stale = now.Sub(w.ValueAt) >= max(5*w.interval, leastStale)
+	stale := now.Sub(w.ValueAt) >= max(5*w.interval, leastStale)
+	if stale != w.Stale {
+		w.Stale = stale
+		w.changes++
+	}
 }
 
 // shift moves the times, as the wall clock has jumped by d.

@@ -13,7 +13,6 @@ type condition interface {
 	Holds(f rule.Facts) (bool, error)
 	Describe(f rule.Facts) (summary, description string)
 	Runbook(f rule.Facts) string
-	Windows() []time.Duration
 }
 
 // question is a target with the condition that decides about it.
@@ -22,6 +21,12 @@ type question struct {
 	ask     condition
 	windows []time.Duration // of uptime, that it needs
 	about   []*watched      // the regions that it looks at
+	// timed says that the time alone may change the answer. Else the last one is
+	// good as long as the changes of the facts are the same number.
+	timed   bool
+	asked   bool
+	changes int
+	says    verdict
 }
 
 // judge asks rules of what is known of the regions.
@@ -37,6 +42,8 @@ type judge struct {
 	targets map[string]*target
 	// offline says that this machine's own network fails.
 	offline bool
+	flips   int
+	changes int // of all facts but the time
 	uptime  uptimes
 	all     []rule.Region // of regions, made anew by look
 }
@@ -98,12 +105,12 @@ func (j *judge) add(c *rule.Compiled) {
 	}
 }
 
-func (j *judge) question(r rule.Rule, region, receiver string, ask condition, about []*watched) *question {
-	q := &question{ask: ask, about: about, target: target{
+func (j *judge) question(r rule.Rule, region, receiver string, c *rule.Compiled, about []*watched) *question {
+	q := &question{about: about, target: target{
 		id: alertID(j.api, r.Name, region, receiver), rule: r, region: region, receiver: receiver,
 	}}
-	if ask != nil {
-		q.windows = ask.Windows()
+	if c != nil {
+		q.ask, q.windows, q.timed = c, c.Windows(), c.Timed()
 	}
 	j.targets[q.id] = &q.target
 	return q
@@ -111,10 +118,14 @@ func (j *judge) question(r rule.Rule, region, receiver string, ask condition, ab
 
 // look takes the time, and what does not come from polls.
 func (j *judge) look(now time.Time, offline bool) {
-	j.offline = offline
-	j.all = j.all[:0]
+	if offline != j.offline {
+		j.offline = offline
+		j.flips++
+	}
+	j.all, j.changes = j.all[:0], j.flips
 	for _, w := range j.regions {
 		w.look(now)
+		j.changes += w.changes
 		j.all = append(j.all, w.Region)
 	}
 }
@@ -162,11 +173,9 @@ func (j *judge) appendRegion(to []finding, now time.Time, region string, polled 
 	}
 	f := j.facts(now, w)
 	for _, q := range j.ofRegion[region] {
-		found := q.find(f, polled)
-		if found.says == clear && (w.unknown() || !j.measured(q) || w.unsure() && mayBeStale(q, f, w)) {
-			found.says = asItIs
-		}
-		to = append(to, found)
+		to = append(to, q.answer(f, polled, w.changes, func() bool {
+			return !w.unknown() && j.measured(q) && !(w.unsure() && mayBeStale(q, f, w))
+		}))
 	}
 	return to
 }
@@ -191,30 +200,38 @@ func (j *judge) appendAll(to []finding, now time.Time) []finding {
 		if silent {
 			continue // it stays as it is
 		}
-		found := q.find(f, false)
-		if found.says == clear && (unknown && j.mayHold(q, f) || !j.measured(q)) {
-			found.says = asItIs
-		}
-		to = append(to, found)
+		to = append(to, q.answer(f, false, j.changes, func() bool {
+			return !(unknown && j.mayHold(q, f)) && j.measured(q)
+		}))
 	}
 	return to
 }
 
-// find asks a question.
-func (q *question) find(f rule.Facts, polled bool) finding {
+// answer asks a question, or takes the last answer where nothing has changed since:
+// changes is the number of changes of the facts. certain is asked whether a
+// condition that does not hold is known not to.
+func (q *question) answer(f rule.Facts, polled bool, changes int, certain func() bool) finding {
 	found := finding{target: &q.target, polled: polled}
-	yes, err := q.ask.Holds(f)
-	switch {
-	case err != nil:
-		found.problem = sentence(err)
-	case yes:
-		found.says, found.describe = holds, func() (t texts) {
+	if q.asked && !q.timed && !polled && q.changes == changes {
+		found.says = q.says
+	} else {
+		yes, err := q.ask.Holds(f)
+		switch {
+		case err != nil:
+			found.problem = sentence(err)
+		case yes:
+			found.says = holds
+		case certain():
+			found.says = clear
+		}
+		q.asked, q.changes, q.says = true, changes, found.says
+	}
+	if found.says == holds {
+		found.describe = func() (t texts) {
 			t.summary, t.description = q.ask.Describe(f)
 			t.runbook = q.ask.Runbook(f)
 			return t
 		}
-	default:
-		found.says = clear
 	}
 	return found
 }
