@@ -126,6 +126,7 @@ func (s *state) wait(in input, f finding, e *entry) {
 		return
 	}
 	e.State, e.Polls = alert.Firing, 0
+	e.Severity, e.Labels = f.rule.Severity, labels(in.api, f) // as they are now
 	e.StartedAt = notBefore(in.now, e.PendingAt)
 	s.describe(e, f)
 	s.note(e, alert.Event{At: in.now, Kind: alert.EventFiring})
