@@ -70,7 +70,7 @@ type plannedPart struct {
 	Start    textPart          `json:"start,omitempty" jsonschema_description:"When it begins, for a window that is there once: 2026-12-24 22:00, or with an offset 2026-12-24T22:00:00+01:00."`
 	End      textPart          `json:"end,omitempty" jsonschema_description:"When it ends, for a window that is there once."`
 	Cron     textPart          `json:"cron,omitempty" jsonschema_description:"When it begins, for a window that comes again: minute, hour, day of the month, month, day of the week, such as 0 3 * * SUN."`
-	Duration durationPart      `json:"duration,omitempty" jsonschema_description:"How long it lasts, for a window that comes again, 1m to 168h."`
+	Duration durationPart      `json:"duration,omitempty" jsonschema_description:"How long it lasts, for a window that comes again, 1m to 744h."`
 	TimeZone textPart          `json:"time_zone,omitempty" jsonschema_description:"Where cron, start and end are read, such as Europe/Berlin; without it UTC."`
 	Announce durationPart      `json:"announce,omitempty" jsonschema_description:"How long before it dashboards are told of it, at most 720h; without it 1h."`
 	Comment  textPart          `json:"comment,omitempty" jsonschema_description:"Why, for people."`

@@ -10,13 +10,8 @@ import (
 	"github.com/devops-insights/devops-insights/poller/alert/quiet"
 )
 
-const (
-	// The bounds of a window that comes again.
-	minPlanned, maxPlannedFor = time.Minute, 7 * 24 * time.Hour
-	// maxAnnounce is how long before it a window can be told of.
-	maxAnnounce     = 30 * 24 * time.Hour
-	defaultAnnounce = time.Hour
-)
+// defaultAnnounce is how long before it dashboards are told of a window.
+const defaultAnnounce = time.Hour
 
 func (b *alertsBuilder) buildPlanned(p *alertsPart) {
 	if p.Maintenance != nil {
@@ -34,13 +29,14 @@ func (b *alertsBuilder) buildPlanned(p *alertsPart) {
 }
 
 func (b *alertsBuilder) window(p *plannedPart, name string) quiet.Planned {
+	had := len(b.r.problems)
 	w := quiet.Planned{Name: name, Title: p.Title.value, Comment: p.Comment.value, Announce: defaultAnnounce, Location: b.zone(&p.TimeZone)}
 	w.APIs, w.Regions = b.scope(&p.APIs, &p.Regions)
 	if p.Announce.set {
 		w.Announce = p.Announce.value
 	}
-	if w.Announce > maxAnnounce {
-		b.bad(p.Announce.place, "this is too long: at most %s", maxAnnounce)
+	if w.Announce > quiet.MaxAnnounce {
+		b.bad(p.Announce.place, "this is too long: at most %s", quiet.MaxAnnounce)
 	}
 	once, again := p.Start.there || p.End.there, p.Cron.there || p.Duration.there
 	switch {
@@ -53,12 +49,29 @@ func (b *alertsBuilder) window(p *plannedPart, name string) quiet.Planned {
 	default:
 		b.bad(p.Name.place, "this window has no time: start and end are expected, or cron and duration")
 	}
+	if err := quiet.CheckPlanned(w); err != nil && len(b.r.problems) == had && !p.hasLost() {
+		place := p.Cron.place
+		if once {
+			place = p.End.place
+		}
+		b.bad(place, "this window cannot be used: %s", err)
+	}
 	b.origins("alerts.maintenance."+name+".", map[string]given{
 		"start": p.Start.given, "end": p.End.given, "cron": p.Cron.given, "duration": p.Duration.given, "time_zone": p.TimeZone.given,
 		"announce": p.Announce.given, "title": p.Title.given, "comment": p.Comment.given,
 		"apis": b.ofList(&p.APIs, len(p.APIs)), "regions": b.ofList(&p.Regions, len(p.Regions)),
 	})
 	return w
+}
+
+// hasLost reports whether a time of the window has a mistake, which is told.
+func (p *plannedPart) hasLost() bool {
+	for _, g := range []given{p.Start.given, p.End.given, p.Cron.given, p.Duration.given} {
+		if g.there && !g.set {
+			return true
+		}
+	}
+	return false
 }
 
 // zone returns the time zone of a window; UTC where it has none, or has a mistake.
@@ -108,7 +121,7 @@ func (b *alertsBuilder) again(p *plannedPart, w *quiet.Planned) {
 	switch {
 	case !p.Duration.there:
 		b.bad(p.Name.place, "duration is missing: how long a window lasts that cron lets begin")
-	case p.Duration.set && (w.Duration < minPlanned || w.Duration > maxPlannedFor):
-		b.bad(p.Duration.place, "this is out of range: %s to %s are allowed", minPlanned, maxPlannedFor)
+	case p.Duration.set && (w.Duration < quiet.MinWindow || w.Duration > quiet.MaxWindow):
+		b.bad(p.Duration.place, "this is out of range: %s to %s are allowed", quiet.MinWindow, quiet.MaxWindow)
 	}
 }

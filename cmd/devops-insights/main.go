@@ -1,7 +1,7 @@
 // Command devops-insights polls a status API in six regions and pushes each
 // change to Socket.IO dashboards. Commands: serve (the default), export, import,
-// backup, restore, store, alerts, healthcheck, config, version, help. Exit codes: 0 in
-// order, 1 a failure, 78 a setting that cannot be used.
+// backup, restore, store, alerts, rules, healthcheck, config, version, help. Exit
+// codes: 0 in order, 1 a failure, 78 a setting that cannot be used.
 package main
 
 import (
@@ -55,6 +55,8 @@ func run(args []string) int {
 		return alertsCommand(args)
 	case command == "config":
 		return configCommand(args)
+	case command == "rules":
+		return rulesCommand(args)
 	case !slices.Contains([]string{"serve", "healthcheck"}, command):
 		args = append([]string{command}, args...) // Load says what is wrong with it
 	}
