@@ -175,6 +175,26 @@ var _ = Describe("the JSON schema", func() {
 		gomega.Expect(len(c.APIs())).To(gomega.BeNumerically(">", 1))
 	})
 
+	It("accepts what the sample has in comments about alerts, which the program accepts too", func() {
+		sample, err := os.ReadFile(samplePath)
+		gomega.Expect(err).NotTo(gomega.HaveOccurred())
+		_, commented, found := strings.Cut(string(sample), "# alerts:\n")
+		gomega.Expect(found).To(gomega.BeTrue())
+		text := []byte(string(sample) + "alerts:\n" + strings.ReplaceAll("\n"+commented, "\n# ", "\n"))
+		gomega.Expect(validate(text)).To(gomega.Succeed())
+		dir := GinkgoT().TempDir()
+		receivers, err := filepath.Abs(filepath.Join(filepath.Dir(samplePath), "receivers"))
+		gomega.Expect(err).NotTo(gomega.HaveOccurred())
+		gomega.Expect(os.Symlink(receivers, filepath.Join(dir, "receivers"))).To(gomega.Succeed())
+		for name, text := range map[string]string{"c.yaml": string(text), "acme-token": "t", "chat-url": "https://chat.example/hook"} {
+			gomega.Expect(os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600)).To(gomega.Succeed())
+		}
+		c, warnings, err := Load([]string{"--config", filepath.Join(dir, "c.yaml")}, []string{"ACME_KEY=k", "CREDENTIALS_DIRECTORY=" + dir})
+		gomega.Expect(err).NotTo(gomega.HaveOccurred())
+		gomega.Expect(warnings).To(gomega.BeEmpty())
+		gomega.Expect([]int{len(c.AlertReceivers()), len(c.AlertRules()), len(c.Planned())}).To(gomega.Equal([]int{2, 5, 2}))
+	})
+
 	It("accepts every value that the program prints as a default", func() {
 		var settings []string
 		c := Default()
