@@ -50,11 +50,11 @@ func steps(race bool, packages []string) []step {
 	}
 	with := func(args ...string) []string { return append(common[:len(common):len(common)], args...) }
 	if len(packages) > 0 {
-		return []step{{name: strings.Join(packages, " "), flags: with("-timeout", "20m"), packages: packages}}
+		return []step{{name: strings.Join(packages, " "), flags: with("-timeout", "40m"), packages: packages}}
 	}
 	every := []string{"./..."}
 	return []step{
-		{name: "all packages", flags: with("-timeout", "20m"), packages: every},
+		{name: "all packages", flags: with("-timeout", "40m"), packages: every},
 		{name: "as on systems without epoll", flags: with("-timeout", "10m", "-tags", "portable"), packages: []string{"./socket/engineio", "./socket/socketio"}},
 		{name: "examples of web frameworks", dir: "socket/socketio/example/frameworks", flags: with("-timeout", "5m"), packages: every},
 		{name: "benchmark programs", dir: "scripts/bench", flags: []string{"-count=1", "-timeout", "10m"}, packages: every},

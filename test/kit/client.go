@@ -17,7 +17,7 @@ import (
 )
 
 // patience is how long the kit waits for anything.
-const patience = 10 * time.Second
+const patience = 20 * time.Second
 
 // Event is one event that a dashboard received; without a name, the server's
 // word that it disconnected the dashboard.
@@ -175,7 +175,7 @@ func (c *Client) Sync() []Event {
 
 const syncNamespace = "/sync"
 
-// Next returns the next event within 10 s.
+// Next returns the next event within 20 s.
 func (c *Client) Next() Event {
 	c.tb.Helper()
 	select {
@@ -185,7 +185,7 @@ func (c *Client) Next() Event {
 		}
 		return e
 	case <-time.After(patience):
-		c.tb.Fatalf("no event within 10 s")
+		c.tb.Fatalf("no event within 20 s")
 	}
 	return Event{}
 }

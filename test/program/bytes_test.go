@@ -14,7 +14,7 @@ var _ = DescribeTable("an upstream's bytes reach dashboards as JavaScript reads 
 		w.Header().Set("Content-Type", contentType)
 		_, _ = w.Write([]byte(body))
 	})
-	Eventually(s.dashboard.Events, "10s").Should(Receive(HaveField("Frame", ContainSubstring(value))))
+	Eventually(s.dashboard.Events, "20s").Should(Receive(HaveField("Frame", ContainSubstring(value))))
 	for _, event := range []string{"metrics:get", "metrics:getHistory"} {
 		for _, question := range []string{`{}`, `{"source":"eu-west"}`} {
 			Expect(answer(s.dashboard, event, question).Frame).To(ContainSubstring(value), event+question)

@@ -58,7 +58,7 @@ func (l *loud) hear() {
 	l.n++
 	value := fmt.Sprintf(`{"n":%d}`, l.n)
 	l.upstream.Set("eu-west", value)
-	Eventually(l.dashboard.Events, "10s").Should(Receive(HaveField("Frame", ContainSubstring(value))))
+	Eventually(l.dashboard.Events, "20s").Should(Receive(HaveField("Frame", ContainSubstring(value))))
 }
 
 var _ = Describe("the log of the program", func() {

@@ -149,7 +149,7 @@ var _ = Describe("export and import", func() {
 			all = append(all, cmd)
 		}
 		for _, cmd := range all {
-			await(cmd, "60s")
+			await(cmd, "120s")
 			Expect(cmd.ProcessState.ExitCode()).To(BeZero())
 		}
 		Expect(strings.Count(p.must("export", "-o", "-"), "\n")).To(Equal(900))

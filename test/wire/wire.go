@@ -161,7 +161,7 @@ func (s *Server) run() {
 	if err := s.process.Start(); err != nil {
 		s.tb.Fatalf("%s does not start: %v", s.Name, err)
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; {
+	for deadline := time.Now().Add(60 * time.Second); ; {
 		c, err := net.Dial("tcp", "127.0.0.1:"+s.port)
 		if err == nil {
 			_ = c.Close()
