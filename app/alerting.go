@@ -96,3 +96,23 @@ func (one *apiPoller) during(ctx context.Context, number int64, work func(contex
 		return work(ctx)
 	})
 }
+
+// alertsInfo is what /api/v1/info says of alerting.
+type alertsInfo struct {
+	Rules     []string `json:"rules"`
+	Receivers []string `json:"receivers"`
+	// Writable says that silences and the like can be written on this port, with
+	// ALERT_TOKEN.
+	Writable bool `json:"writable"`
+}
+
+func describeAlerts(c config.Config) alertsInfo {
+	i := alertsInfo{Rules: []string{}, Receivers: []string{}, Writable: c.AlertToken != ""}
+	for _, one := range c.AlertRules() {
+		i.Rules = append(i.Rules, one.Name)
+	}
+	for _, one := range c.AlertReceivers() {
+		i.Receivers = append(i.Receivers, one.Name)
+	}
+	return i
+}

@@ -43,12 +43,13 @@ func (a *App) info(c *gin.Context) {
 		Modes    modesInfo      `json:"modes"`
 		Regions  []apiInfo      `json:"regions"`
 		Leases   []leaseInfo    `json:"leases,omitempty"`
+		Alerts   alertsInfo     `json:"alerts"`
 		Limits   limitsInfo     `json:"limits"`
 		Settings settingsInfo   `json:"config"`
 	}{
 		a.opts.Version, config.Environment, true, true, a.redis != nil, catalog.Names(), upstream, a.describeStore(),
 		connections(a.sockets.Counts()), a.describeCluster(), a.clock.describe(), a.panics.Load(), a.logs.Errors.Kinds(),
-		a.board.Overall(), a.started.UTC(), build(), a.modes(), regions(catalog), a.leases(), a.limits(), a.describeSettings(),
+		a.board.Overall(), a.started.UTC(), build(), a.modes(), regions(catalog), a.leases(), describeAlerts(config), a.limits(), a.describeSettings(),
 	})
 }
 
