@@ -111,7 +111,7 @@ func commands() []command {
 		{name: "alerts", arguments: "send-test [--receiver NAME]", usage: "send a test alert, which is resolved at once, to the receivers of alerts, and say of each whether it has taken it; exit code 0, 1 or 78", flags: new(AlertsFlags).Flags()},
 		{name: "healthcheck", usage: "ask a running server whether it is ready; exit code 0 or 1"},
 		{name: "config", arguments: "[show|check [FILE]]", usage: "print the effective settings as a settings file, secrets redacted; check: say what is wrong with them, or with a file, all at once; exit code 0 or 78", flags: new(ConfigFlags).Flags()},
-		{name: "rules", arguments: "check [FILE]", usage: "check [FILE]: list the rules of alerts, with what they look at and who is told, or say what is wrong with them; exit code 0 or 78"},
+		{name: "rules", arguments: "check [FILE] | replay", usage: "check [FILE]: list the rules of alerts, with what they look at and who is told, or say what is wrong with them; exit code 0 or 78; replay: say what would have fired in the past", flags: new(ReplayFlags).Flags()},
 		{name: "version", usage: "print the version"},
 		{name: "help", usage: "print this text"},
 	}

@@ -17,11 +17,14 @@ import (
 )
 
 // rulesUsage says how the command is called.
-const rulesUsage = "devops-insights rules check [FILE] is possible"
+const rulesUsage = "devops-insights rules check [FILE] and devops-insights rules replay are possible"
 
 // rulesCommand says which rules of alerts the settings have, or what is wrong with
 // them.
 func rulesCommand(args []string) int {
+	if len(args) > 0 && args[0] == "replay" {
+		return replayCommand(args[1:])
+	}
 	c, rest, warnings, err := config.LoadCommand(nil, args, os.Environ())
 	if errors.Is(err, pflag.ErrHelp) {
 		config.Help(os.Stdout)

@@ -54,6 +54,9 @@ func replayCommand(args []string) int {
 		return failed(err)
 	}
 	defer closeHistory()
+	if err := app.CheckStored(ctx, history, c.Catalog(), c.ChosenAPI(), ""); err != nil {
+		return failed(err)
+	}
 	reader, ok := history.(past.Reader)
 	if !ok {
 		return failed(errors.New("this store keeps no results of polls"))

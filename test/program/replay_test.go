@@ -34,6 +34,9 @@ var _ = Describe("rules replay", func() {
 			}
 			Expect(db.PutOutcomes(context.Background(), 0, []store.Interval{iv})).To(Succeed())
 		}
+		data := json.RawMessage(`{"status":"ok"}`)
+		_, err = db.Import(context.Background(), []store.Metric{{API: "acme", Source: "eu-west", Data: data, Hash: store.Hash(data), CreatedAt: from, UpdatedAt: from}})
+		Expect(err).NotTo(HaveOccurred())
 		return p
 	}
 
@@ -65,11 +68,12 @@ var _ = Describe("rules replay", func() {
 		for flags, sentence := range map[string]string{
 			"--rule=other":    "--rule can be data-stale, own-network, region-down",
 			"--from=tomorrow": "--from=\"tomorrow\" cannot be used",
-			"--api=other":     `the api "other" is not in the settings`,
 			"FILE":            "is no argument of rules replay",
 		} {
 			_, stderr, code := p.run("rules", "replay", flags)
 			Expect([]any{stderr, code}).To(HaveExactElements(ContainSubstring(sentence), 78))
 		}
+		_, stderr, code := p.run("rules", "replay", "--api=other")
+		Expect([]any{stderr, code}).To(HaveExactElements(ContainSubstring(`nothing is stored of the api "other", but of acme`), 1))
 	})
 })

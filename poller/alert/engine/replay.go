@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/devops-insights/devops-insights/poller/alert"
@@ -32,8 +33,8 @@ type ReplayOptions struct {
 // the results of polls and the rows. Nobody is told, nothing is silenced, and our
 // own network never fails: what it hid was stored as unknown. The polls of an
 // interval are taken to have come in even distances. Where nobody polled for long,
-// no engine ran, as if the process had been restarted. It holds little in memory,
-// however long the time is.
+// no engine ran, as if the process had been restarted, and a region is there from
+// its first poll on. It holds little in memory, however long the time is.
 func Replay(ctx context.Context, o ReplayOptions) error {
 	if o.API == "" || o.Past == nil || o.Each == nil || !o.From.Before(o.To) {
 		return errors.New("engine: a replay needs an API, a Past, Each, and From before To")
@@ -109,6 +110,11 @@ func (r *replay) run(ctx context.Context) error {
 // decide decides as of a time, and tells of what is over.
 func (r *replay) decide(now time.Time, ask func(time.Time) []finding) error {
 	r.last, r.uptime.now = now, now
+	for _, w := range r.judge.regions {
+		if !w.polled {
+			w.ValueAt = now // it may not have been there at all
+		}
+	}
 	r.judge.look(now, false)
 	findings := ask(now)
 	if r.uptime.err != nil {
@@ -157,8 +163,12 @@ func (r *replay) merge(ctx context.Context, each func(pastPoll) error) error {
 		return err
 	}
 	for i := len(lines) - 1; i >= 0; i-- {
+		before := len(lines)
 		if err := advance(i); err != nil {
 			return err
+		}
+		if len(lines) < before { // it was not polled in this time
+			r.Regions = slices.Delete(slices.Clone(r.Regions), i, i+1)
 		}
 	}
 	for len(lines) > 0 {

@@ -114,6 +114,14 @@ var _ = Describe("a replay of the past", func() {
 		Expect(replay(0, 6000, nil, down(func(r *rule.Rule) { r.Regions = []string{"eu"} }))).To(Equal([]string{"down eu 100-150", "down eu 300-320", "down eu 400-5010"}))
 	})
 
+	It("leaves out a region that was not there yet", func() {
+		put(stretchOf{"ap", 400, 500, store.StateUp, 10})
+		lines := replay(0, 600, func(o *ReplayOptions) {
+			o.Regions = append(o.Regions, Region{"ap", 10 * time.Second}, Region{"sa", 10 * time.Second})
+		}, rule.Rule{Name: "stale", Expr: "stale", Regions: []string{"ap", "sa"}}, rule.Rule{Name: "all", Expr: "count(up) == 1", Over: rule.OverAll})
+		Expect(lines).To(Equal([]string{"all  455--"}))
+	})
+
 	It("ends with the error of whoever listens, and with the context", func() {
 		o := ReplayOptions{API: "acme", Past: db, Rules: compiled(down()), Regions: []Region{{"eu", 10 * time.Second}}, From: at(0), To: at(600)}
 		o.Each = func(alert.Incident) error { return errors.New("enough") }
