@@ -181,6 +181,8 @@ type Window struct {
 	State     string `json:"state"`
 	CreatedBy string `json:"createdBy,omitempty"`
 	Comment   string `json:"comment,omitempty"`
+	// EndedBy is who ended it before its time.
+	EndedBy string `json:"endedBy,omitempty"`
 	// Settings says that it stands in the settings file, and is changed there.
 	Settings bool `json:"settings,omitempty"`
 }

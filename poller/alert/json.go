@@ -44,7 +44,7 @@ func (w Window) AppendJSON(b []byte) []byte {
 		o.b = append(o.b, ']')
 	}
 	o.time("startsAt", &w.StartsAt).time("endsAt", &w.EndsAt).time("announceAt", &w.AnnounceAt)
-	o.text("state", w.State).some("createdBy", w.CreatedBy).some("comment", w.Comment)
+	o.text("state", w.State).some("createdBy", w.CreatedBy).some("comment", w.Comment).some("endedBy", w.EndedBy)
 	if w.Settings {
 		o.key("settings").b = append(o.b, "true"...)
 	}

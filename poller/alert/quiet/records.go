@@ -3,176 +3,189 @@ package quiet
 import (
 	"context"
 	"encoding/json"
-	"maps"
-	"slices"
+	"fmt"
 	"time"
 
 	"github.com/devops-insights/devops-insights/poller/alert"
 	"github.com/devops-insights/devops-insights/store"
 )
 
-// What people say is only ever added: a silence, and later that it has been ended,
-// are two records. So what is new is found by its time, whoever wrote it.
-
+// The records of silences and windows are in order by their planned end: what is
+// not over is found without what is. Those of acknowledgements are by when they
+// were made.
 const (
-	// margin is by how much the clocks of two instances may differ.
-	margin = 10 * time.Minute
-	// page is how many records are read at once.
-	page = 500
-	// ackKept is for how long an acknowledgement is known.
-	ackKept = 90 * 24 * time.Hour
-	// endedKept is for how long a silence or window is shown after its end.
-	endedKept = 24 * time.Hour
+	// maxKnown is how many records of a kind are read.
+	maxKnown = 2000
+	// skew is how far the clocks of instances may differ.
+	skew = time.Minute
+	// acksFor is how long acknowledgements are read: the engine keeps in its ledger
+	// what it has seen.
+	acksFor = 7 * 24 * time.Hour
+	// keepRecords is how long records are kept, as incidents are; deleteEvery is
+	// how often older ones are looked for, and maxDeleted how many go at once.
+	keepRecords = 2 * 365 * 24 * time.Hour
+	deleteEvery = time.Hour
+	maxDeleted  = 1000
 )
 
-func kinds() []store.RecordKind {
-	return []store.RecordKind{store.RecordSilence, store.RecordMaintenance, store.RecordAck}
+// place names a record.
+type place struct {
+	kind    store.RecordKind
+	api, id string
 }
 
-// ending is the record of a silence or a window that was ended before its time.
-type ending struct {
-	ID string    `json:"ended"`
-	By string    `json:"by"`
-	At time.Time `json:"at"`
+// entry is a record that was read. It never changes.
+type entry struct {
+	place
+	at      time.Time
+	version int64
+	// request is the fingerprint of what was asked for; see fingerprint.
+	request string
+	// What it is, according to its kind; none: it cannot be read.
+	silence  *alert.Silence
+	matchers []matcher // of the silence
+	window   *alert.Window
+	ack      *alert.Ack
 }
 
-// acknowledgement is the record of an acknowledgement.
-type acknowledgement struct {
-	Incident string `json:"incident"`
-	alert.Ack
-}
+// The texts of records.
+type (
+	silenceText struct {
+		alert.Silence
+		Request string `json:"request,omitempty"`
+	}
+	windowText struct {
+		alert.Window
+		Request string `json:"request,omitempty"`
+	}
+)
 
-// refresh reads what is new.
-func (q *Quiet) refresh(ctx context.Context) {
-	var err error
-	for _, kind := range kinds() {
-		if err = q.readKind(ctx, kind); err != nil {
-			break
-		}
-	}
-	if ctx.Err() != nil {
-		return
-	}
-	q.mu.Lock()
-	since := q.failing
-	switch {
-	case err == nil:
-		q.failing = time.Time{}
-		q.forget(q.opts.Now())
-	case since.IsZero():
-		q.failing = q.opts.Now()
-	}
-	q.mu.Unlock()
-	switch {
-	case err == nil && !since.IsZero():
-		q.opts.Logger.Info("silences, acknowledgements and maintenance can be read again")
-	case err != nil && since.IsZero():
-		q.opts.Logger.WithError(err).Warn("silences, acknowledgements and maintenance cannot be read: what was known stays valid")
-	}
-}
-
-// readKind takes the records of a kind that are not known yet.
-func (q *Quiet) readKind(ctx context.Context, kind store.RecordKind) error {
-	q.mu.Lock()
-	newest, known := q.read[kind]
-	q.mu.Unlock()
-	from := newest.Add(-margin)
-	if !known {
-		from = q.opts.Now().Add(-kept)
-		if kind == store.RecordAck {
-			from = q.opts.Now().Add(-ackKept)
-		}
-	}
-	query := store.RecordQuery{Kind: kind, From: from, Limit: page}
-	var all []store.Record
-	for {
-		call, cancel := context.WithTimeout(ctx, q.opts.Timeout)
-		found, err := q.opts.Store.FindRecords(call, query)
-		cancel()
-		if err != nil {
-			return err
-		}
-		all = append(all, found...)
-		if len(found) < page {
-			break
-		}
-		last := found[page-1]
-		query.Before = store.RecordPlace{At: last.At, ID: last.ID}
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	for _, r := range slices.Backward(all) { // the oldest first
-		q.take(r)
-		if r.At.After(newest) {
-			newest = r.At
-		}
-	}
-	// A record from the future must not hide those of now.
-	if now := q.opts.Now(); newest.After(now) {
-		newest = now
-	}
-	q.read[kind] = newest
-	return nil
-}
-
-// take adds a record to what is known. q.mu is held. One that cannot be read is
-// left out.
-func (q *Quiet) take(r store.Record) {
-	var end ending
-	if json.Unmarshal(r.Data, &end) == nil && end.ID != "" {
-		q.end(r.Kind, end)
-		return
-	}
+func readEntry(r store.Record) (*entry, error) {
+	e := &entry{place: place{r.Kind, r.API, r.ID}, at: r.At, version: r.Version}
 	switch r.Kind {
 	case store.RecordSilence:
-		var s alert.Silence
-		if json.Unmarshal(r.Data, &s) != nil {
-			return
+		var text silenceText
+		if err := json.Unmarshal(r.Data, &text); err != nil {
+			return e, err
 		}
-		ready, err := newMatchers(s.Matchers)
-		if _, known := q.silences[s.ID]; err == nil && !known {
-			q.silences[s.ID] = silence{s, ready}
+		matchers, err := compileMatchers(text.Matchers)
+		if err != nil {
+			return e, err
 		}
+		e.silence, e.matchers, e.request = &text.Silence, matchers, text.Request
+		e.silence.ID, e.silence.API = r.ID, r.API
 	case store.RecordMaintenance:
-		var w alert.Window
-		if json.Unmarshal(r.Data, &w) != nil {
-			return
+		var text windowText
+		if err := json.Unmarshal(r.Data, &text); err != nil {
+			return e, err
 		}
-		if _, known := q.windows[w.ID]; !known {
-			q.windows[w.ID] = w
-		}
+		e.window, e.request = &text.Window, text.Request
+		e.window.ID, e.window.API, e.window.State, e.window.Settings = r.ID, r.API, "", false
 	case store.RecordAck:
-		var a acknowledgement
-		if json.Unmarshal(r.Data, &a) == nil && !a.At.Before(q.acks[a.Incident].At) {
-			q.acks[a.Incident] = a.Ack
+		var ack alert.Ack
+		if err := json.Unmarshal(r.Data, &ack); err != nil {
+			return e, err
 		}
+		e.ack = &ack
+	default:
+		return e, fmt.Errorf("a record of the kind %s is none of these", r.Kind)
 	}
+	return e, nil
 }
 
-// end ends a silence or a window before its time.
-func (q *Quiet) end(kind store.RecordKind, e ending) {
-	switch kind {
-	case store.RecordSilence:
-		if s, known := q.silences[e.ID]; known && s.EndedBy == "" {
-			s.EndedBy = e.By
-			if e.At.Before(s.EndsAt) {
-				s.EndsAt = e.At
+// read reads what is not over.
+func (q *Quiet) read(ctx context.Context) error {
+	return q.atStore(ctx, func(ctx context.Context) error {
+		now := store.Milliseconds(q.opts.Now())
+		var found []store.Record
+		for kind, from := range map[store.RecordKind]time.Time{
+			store.RecordSilence: now.Add(-skew), store.RecordMaintenance: now.Add(-skew), store.RecordAck: now.Add(-acksFor),
+		} {
+			some, err := q.opts.Store.FindRecords(ctx, store.RecordQuery{Kind: kind, From: from, Limit: maxKnown})
+			if err != nil {
+				return err
 			}
-			q.silences[e.ID] = s
+			found = append(found, some...)
 		}
-	case store.RecordMaintenance:
-		if w, known := q.windows[e.ID]; known && e.At.Before(w.EndsAt) {
-			w.EndsAt = e.At
-			q.windows[e.ID] = w
+		q.learn(found)
+		return nil
+	})
+}
+
+// learn takes these records for all that there are.
+func (q *Quiet) learn(found []store.Record) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	before := q.entries
+	q.entries = make(map[place]*entry, len(found))
+	for _, r := range found {
+		at := place{r.Kind, r.API, r.ID}
+		if e := before[at]; e != nil && e.version >= r.Version {
+			q.entries[at] = e
+			continue
 		}
+		e, err := readEntry(r)
+		if err != nil {
+			q.opts.Logger.WithError(err).WithField("id", r.ID).WithField("api", r.API).Warnf("a %s in the store cannot be read: it is left out", r.Kind)
+		}
+		q.entries[at] = e
+	}
+	q.show()
+	select {
+	case <-q.first:
+	default:
+		close(q.first)
 	}
 }
 
-// forget drops what has ended long ago. q.mu is held.
-func (q *Quiet) forget(now time.Time) {
-	// An ending is read again for as long as the margin, with what it ends.
-	over := func(end time.Time) bool { return end.Before(now.Add(-endedKept)) }
-	maps.DeleteFunc(q.silences, func(_ string, s silence) bool { return over(s.EndsAt) && s.CreatedAt.Before(now.Add(-endedKept)) })
-	maps.DeleteFunc(q.windows, func(_ string, w alert.Window) bool { return over(w.EndsAt) })
-	maps.DeleteFunc(q.acks, func(_ string, a alert.Ack) bool { return a.At.Before(now.Add(-ackKept)) })
+// add takes one more record, or another version of one.
+func (q *Quiet) add(e *entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.entries[e.place] = e
+	q.show()
+}
+
+// find returns a record of the store; nil: there is none, or none that can be read.
+func (q *Quiet) find(ctx context.Context, at place) (*entry, error) {
+	found, err := q.opts.Store.FindRecords(ctx, store.RecordQuery{Kind: at.kind, API: at.api, ID: at.id, Limit: 1})
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return readEntry(found[0])
+}
+
+// put stores a record, and knows it from then on.
+func (q *Quiet) put(ctx context.Context, at place, when time.Time, version int64, text any) (*entry, error) {
+	data, err := json.Marshal(text)
+	if err != nil {
+		return nil, err
+	}
+	r := store.Record{Kind: at.kind, API: at.api, ID: at.id, At: store.Milliseconds(when), Version: version, Data: data}
+	if err := q.opts.Store.PutRecord(ctx, r); err != nil {
+		return nil, err
+	}
+	e, err := readEntry(r)
+	if err != nil {
+		return nil, err
+	}
+	q.add(e)
+	return e, nil
+}
+
+// clean deletes what is older than anybody asks for.
+func (q *Quiet) clean(ctx context.Context) {
+	before := q.opts.Now().Add(-keepRecords)
+	for _, kind := range []store.RecordKind{store.RecordSilence, store.RecordMaintenance, store.RecordAck} {
+		err := q.atStore(ctx, func(ctx context.Context) error {
+			_, err := q.opts.Store.DeleteRecords(ctx, kind, before, maxDeleted)
+			return err
+		})
+		if err != nil {
+			if ctx.Err() == nil {
+				q.opts.Logger.WithError(err).Warnf("old records of the kind %s cannot be deleted", kind)
+			}
+			return
+		}
+	}
 }

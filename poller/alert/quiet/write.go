@@ -3,304 +3,201 @@ package quiet
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
-	"github.com/devops-insights/devops-insights/poller/alert"
+	"github.com/sirupsen/logrus"
+
 	"github.com/devops-insights/devops-insights/store"
 )
 
-// ErrUnknown is returned for a silence or a window that does not exist, and
-// ErrOver for one that has ended already.
-var (
-	ErrUnknown = errors.New("it does not exist")
-	ErrOver    = errors.New("it has ended already")
-)
-
-// Refusal is what is wrong with what somebody wants, in a sentence.
-type Refusal struct{ Sentence string }
-
-// Error returns the sentence.
-func (r *Refusal) Error() string { return r.Sentence }
-
-func refuse(format string, args ...any) error { return &Refusal{fmt.Sprintf(format, args...)} }
-
+// The bounds of what people write, in bytes, and of how much of it is kept.
 const (
-	// most bounds the silences, and the windows, of an API that have not ended.
-	most = 500
-	// maxSilence bounds how long a silence lasts.
-	maxSilence = 366 * 24 * time.Hour
+	maxWho     = 100
+	maxComment = 1000
+	maxTitle   = 200
+	// maxText bounds all texts of one record together.
+	maxText = 6 << 10
+	// maxLive is how many silences, or windows, of one API are not over.
+	maxLive = 500
+	// attempts is how often a write is tried where somebody else was first.
+	attempts = 5
 )
 
-var idPattern = regexp.MustCompile(`^[A-Za-z0-9_.:-]{1,80}$`)
-
-// identify returns the id that was given, or a new one.
-func identify(id string) (string, error) {
-	if id == "" {
-		return strings.ToLower(rand.Text()[:16]), nil
-	}
-	if !idPattern.MatchString(id) {
-		return "", refuse("this is no id: up to 80 letters, digits, and _ . : - are allowed")
-	}
-	return id, nil
+// Who is the person that writes.
+type Who struct {
+	// Name is what they say of themselves.
+	Name string
+	// Address is where they are, and RequestID names the request; both are for the
+	// log.
+	Address, RequestID string
 }
 
-// person checks who speaks, and what they say.
-func person(who, by, comment string, commentNeeded bool) error {
-	switch {
-	case strings.TrimSpace(by) == "" || len(by) > maxName || !utf8.ValidString(by):
-		return refuse("%s is needed: the name of who wants it, up to %d bytes", who, maxName)
-	case commentNeeded && strings.TrimSpace(comment) == "":
-		return refuse("comment is needed: a few words on why")
-	case len(comment) > maxText || !utf8.ValidString(comment):
-		return refuse("comment is longer than %d bytes, or no valid UTF-8", maxText)
+func (w Who) check() error { return checkText("the name of who does this", w.Name, 1, maxWho) }
+
+func checkText(what, text string, least, most int) error {
+	if len(text) < least || len(text) > most || !isText(strings.NewReplacer("\n", "", "\t", "").Replace(text)) {
+		return refuse("%s must be text of %d to %d bytes", what, least, most)
 	}
 	return nil
 }
 
-// put stores a record and makes it known here at once.
-func (q *Quiet) put(ctx context.Context, kind store.RecordKind, api, id string, at time.Time, data any) error {
-	text, err := json.Marshal(data)
-	if err != nil {
-		return err
+// idForm is what an id that a person gives looks like.
+var idForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$`)
+
+func checkID(id string) error {
+	if id != "" && !idForm.MatchString(id) {
+		return refuse("the id %.40q cannot be used: 1 to 100 letters, digits, dots, colons, dashes and underscores are allowed, with a letter or digit first", id)
 	}
-	r := store.Record{Kind: kind, API: api, ID: id, At: store.Milliseconds(at), Version: 1, Data: text}
-	ctx, cancel := context.WithTimeout(ctx, q.opts.Timeout)
-	defer cancel()
-	if err := q.opts.Store.PutRecord(ctx, r); err != nil {
-		return err
-	}
-	q.mu.Lock()
-	q.take(r)
-	q.mu.Unlock()
-	q.signal()
 	return nil
 }
 
-// AddSilence makes a silence and returns it with its ID and times. StartsAt may be
-// zero: now. One that is there with this ID is returned as it is, so that a
-// request can be repeated. What is wrong with it is a *Refusal.
-func (q *Quiet) AddSilence(ctx context.Context, s alert.Silence) (alert.Silence, error) {
-	q.writing.Lock()
-	defer q.writing.Unlock()
-	now := store.Milliseconds(q.opts.Now())
-	if err := q.checkAPI(s.API); err != nil {
-		return s, err
-	}
-	id, err := identify(s.ID)
+// newID returns an id that nothing else has.
+func newID() string { return strings.ToLower(rand.Text()) }
+
+// fingerprint tells two requests apart.
+func fingerprint(request any) string {
+	text, err := json.Marshal(request)
 	if err != nil {
-		return s, err
+		return ""
 	}
-	q.mu.Lock()
-	there, known := q.silences[id]
-	open := 0
-	for _, one := range q.silences {
-		if one.API == s.API && one.EndsAt.After(now) {
-			open++
-		}
-	}
-	q.mu.Unlock()
-	if known && there.API == s.API {
-		return there.Silence, nil
-	}
-	if _, err := newMatchers(s.Matchers); err != nil {
-		return s, &Refusal{err.Error()}
-	}
-	if s.StartsAt.IsZero() {
-		s.StartsAt = now
-	}
-	s.ID, s.CreatedAt, s.EndedBy = id, now, ""
-	s.StartsAt, s.EndsAt = store.Milliseconds(s.StartsAt), store.Milliseconds(s.EndsAt)
-	switch {
-	case !s.EndsAt.After(s.StartsAt) || !s.EndsAt.After(now):
-		return s, refuse("endsAt is needed, after startsAt and after now")
-	case s.EndsAt.Sub(now) > maxSilence:
-		return s, refuse("endsAt is too late: a silence lasts at most %s", days(maxSilence))
-	case open >= most:
-		return s, refuse("there are %d silences already that have not ended: end some of them first", most)
-	}
-	if err := person("createdBy", s.CreatedBy, s.Comment, true); err != nil {
-		return s, err
-	}
-	err = q.put(ctx, store.RecordSilence, s.API, s.ID, now, s)
-	if errors.Is(err, store.ErrConflict) { // made on another instance just now
-		q.refresh(ctx)
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		if there, known := q.silences[id]; known && there.API == s.API {
-			return there.Silence, nil
-		}
-	}
-	return s, err
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16])
 }
 
-// EndSilence ends a silence at once. One that is not known is ErrUnknown, one that
-// has ended is ErrOver.
-func (q *Quiet) EndSilence(ctx context.Context, api, id, by string) error {
-	q.writing.Lock()
-	defer q.writing.Unlock()
-	now := store.Milliseconds(q.opts.Now())
-	if err := person("by", by, "", false); err != nil {
-		return err
-	}
-	q.mu.Lock()
-	s, known := q.silences[id]
-	q.mu.Unlock()
-	switch {
-	case !known || s.API != api:
-		return ErrUnknown
-	case !s.EndsAt.After(now):
-		return ErrOver
-	}
-	return q.put(ctx, store.RecordSilence, api, id+"~end", now, ending{id, by, now})
-}
-
-// Acknowledge notes that somebody has taken an incident on, once more where
-// somebody has before: the last word counts.
-func (q *Quiet) Acknowledge(ctx context.Context, api, incident, by, comment string) (alert.Ack, error) {
-	q.writing.Lock()
-	defer q.writing.Unlock()
-	ack := alert.Ack{By: by, Comment: comment, At: store.Milliseconds(q.opts.Now())}
-	if err := q.checkAPI(api); err != nil {
-		return ack, err
-	}
-	if err := person("by", by, comment, false); err != nil {
-		return ack, err
-	}
-	if !idPattern.MatchString(incident) {
-		return ack, refuse("this is no incident")
-	}
-	id := fmt.Sprintf("%s~%d", incident, ack.At.UnixMilli())
-	err := q.put(ctx, store.RecordAck, api, id, ack.At, acknowledgement{incident, ack})
-	if errors.Is(err, store.ErrConflict) {
-		err = nil // somebody said the same in this millisecond
-	}
-	return ack, err
-}
-
-// AddWindow plans a window of maintenance and returns it with its ID and times.
-// StartsAt may be zero: now; AnnounceAt too: at once. One that is there with this
-// ID is returned as it is. What is wrong with it is a *Refusal.
-func (q *Quiet) AddWindow(ctx context.Context, w alert.Window) (alert.Window, error) {
-	q.writing.Lock()
-	defer q.writing.Unlock()
-	now := store.Milliseconds(q.opts.Now())
-	if err := q.checkAPI(w.API); err != nil {
-		return w, err
-	}
-	id, err := identify(w.ID)
-	if err != nil {
-		return w, err
-	}
-	q.mu.Lock()
-	there, known := q.windows[id]
-	open := 0
-	for _, one := range q.windows {
-		if one.API == w.API && one.EndsAt.After(now) {
-			open++
-		}
-	}
-	planned := slices.ContainsFunc(q.planned, func(p Planned) bool { return p.Name == id })
-	q.mu.Unlock()
-	if known && there.API == w.API {
-		there.State = stateOf(there, now)
-		return there, nil
-	}
-	if w.StartsAt.IsZero() {
-		w.StartsAt = now
-	}
-	if w.AnnounceAt.IsZero() {
-		w.AnnounceAt = now
-	}
-	w.ID, w.Settings = id, false
-	w.StartsAt, w.EndsAt, w.AnnounceAt = store.Milliseconds(w.StartsAt), store.Milliseconds(w.EndsAt), store.Milliseconds(w.AnnounceAt)
-	w.State = stateOf(w, now)
-	if err := checkTimes(w.StartsAt, w.EndsAt); err != nil {
-		return w, &Refusal{"the window cannot be: " + err.Error()}
+// spanOf returns from when to when something is to last: from start, or now, for a
+// while or until end.
+func spanOf(start, end time.Time, lasting time.Duration, now time.Time) (span, error) {
+	if start.Before(now) {
+		start = now
 	}
 	switch {
-	case planned:
-		return w, refuse("a window of the settings has this id")
-	case !w.EndsAt.After(now):
-		return w, refuse("endsAt is needed, and has to be after now")
-	case w.StartsAt.Sub(now) > maxSilence:
-		return w, refuse("startsAt is too late: at most %s ahead", days(maxSilence))
-	case w.AnnounceAt.After(w.StartsAt):
-		return w, refuse("announceAt is after startsAt")
-	case len(w.Title) > maxName || !utf8.ValidString(w.Title):
-		return w, refuse("title is longer than %d bytes, or no valid UTF-8", maxName)
-	case open >= most:
-		return w, refuse("there are %d windows already that have not ended: end some of them first", most)
+	case end.IsZero() == (lasting == 0):
+		return span{}, refuse("either the end or the duration must be given")
+	case lasting < 0:
+		return span{}, refuse("the duration %s is negative", lasting)
+	case lasting > 0:
+		end = start.Add(lasting)
 	}
-	if err := q.checkRegions(w.API, w.Regions); err != nil {
-		return w, err
-	}
-	if err := person("createdBy", w.CreatedBy, w.Comment, false); err != nil {
-		return w, err
-	}
-	err = q.put(ctx, store.RecordMaintenance, w.API, w.ID, now, w)
-	if errors.Is(err, store.ErrConflict) { // made on another instance just now
-		q.refresh(ctx)
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		if there, known := q.windows[id]; known && there.API == w.API {
-			return there, nil
-		}
-	}
-	return w, err
-}
-
-// EndWindow ends a window that people have planned, or calls it off. One of the
-// settings is a *Refusal.
-func (q *Quiet) EndWindow(ctx context.Context, api, id, by string) error {
-	q.writing.Lock()
-	defer q.writing.Unlock()
-	now := store.Milliseconds(q.opts.Now())
-	if err := person("by", by, "", false); err != nil {
-		return err
-	}
-	q.mu.Lock()
-	w, known := q.windows[id]
-	planned := slices.ContainsFunc(q.planned, func(p Planned) bool { return p.Name == id })
-	q.mu.Unlock()
+	start, end = store.Milliseconds(start), store.Milliseconds(end)
 	switch {
-	case planned:
-		return refuse("this window stands in the settings: change it there")
-	case !known || w.API != api:
-		return ErrUnknown
-	case !w.EndsAt.After(now):
-		return ErrOver
+	case !end.After(start):
+		return span{}, refuse("the end %s is not after the start, or in the past", end.Format(time.RFC3339))
+	case end.Sub(start) > MaxLength:
+		return span{}, refuse("from start to end it is %s: at most %s are allowed", end.Sub(start).Round(time.Second), MaxLength)
+	case start.Sub(now) > MaxAhead:
+		return span{}, refuse("the start %s is more than %s ahead", start.Format(time.RFC3339), MaxAhead)
 	}
-	return q.put(ctx, store.RecordMaintenance, api, id+"~end", now, ending{id, by, now})
+	return span{start, end}, nil
 }
 
-func (q *Quiet) checkAPI(api string) error {
-	var names []string
-	for _, one := range q.opts.Catalog() {
-		if one.Name == api {
-			return nil
-		}
-		names = append(names, one.Name)
-	}
-	return refuse("api is unknown: %s can be named", strings.Join(names, ", "))
-}
-
-func (q *Quiet) checkRegions(api string, regions []string) error {
-	for _, one := range q.opts.Catalog() {
-		if one.Name != api {
+// room returns an error where no more records of a kind are kept of an API.
+func (q *Quiet) room(kind store.RecordKind, api string, now time.Time) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all, live := 0, 0
+	for at, e := range q.entries {
+		if at.kind != kind {
 			continue
 		}
-		for _, name := range regions {
-			if !slices.ContainsFunc(one.Regions, func(r store.Region) bool { return r.Name == name }) {
-				return refuse("a region of regions is unknown")
-			}
+		all++
+		if at.api == api && (e.silence != nil && e.silence.EndsAt.After(now) || e.window != nil && e.window.EndsAt.After(now)) {
+			live++
 		}
 	}
+	if live >= maxLive || all >= maxKnown {
+		return fmt.Errorf("%w: %d that are not over are kept of one API, and %d of all, with those that were ended before their time; end some, or wait", ErrFull, maxLive, maxKnown)
+	}
 	return nil
+}
+
+// create stores what is new, or finds what the same request has stored before.
+func (q *Quiet) create(ctx context.Context, at place, given bool, request string, s span, text any) (e *entry, created bool, err error) {
+	err = q.atStore(ctx, func(ctx context.Context) error {
+		for range attempts {
+			if given {
+				if e, err = q.find(ctx, at); err != nil {
+					return err
+				}
+				if e != nil && e.request != request {
+					return fmt.Errorf("%w: %q is the id of a %s that was asked for otherwise", ErrTaken, at.id, at.kind)
+				}
+				if e != nil {
+					q.add(e)
+					return nil
+				}
+			}
+			if err := q.room(at.kind, at.api, q.opts.Now()); err != nil {
+				return err
+			}
+			e, err = q.put(ctx, at, s.end, 1, text)
+			if created = err == nil; created || !errors.Is(err, store.ErrConflict) {
+				return err
+			}
+		}
+		return err
+	})
+	return e, created, err
+}
+
+// change writes the next version of a record. make returns its text, nil where it
+// is as it should be already, and gets nil where there is no record; when is the
+// time of a new one.
+func (q *Quiet) change(ctx context.Context, at place, when time.Time, text func(*entry) (any, error)) (e *entry, changed bool, err error) {
+	err = q.atStore(ctx, func(ctx context.Context) error {
+		for range attempts {
+			found, err := q.find(ctx, at)
+			if err != nil {
+				return err
+			}
+			next, err := text(found)
+			if err != nil || next == nil {
+				e = found
+				return err
+			}
+			version := int64(1)
+			if found != nil {
+				version, when = found.version+1, found.at
+			}
+			e, err = q.put(ctx, at, when, version, next)
+			if changed = err == nil; changed || !errors.Is(err, store.ErrConflict) {
+				return err
+			}
+		}
+		return fmt.Errorf("others changed the %s %s at the same time: %w", at.kind, at.id, store.ErrConflict)
+	})
+	return e, changed, err
+}
+
+// audit logs what came of a write.
+func (q *Quiet) audit(action string, at place, who Who, result string, err error) {
+	line := q.opts.Logger.WithFields(logrus.Fields{
+		"audit": true, "action": action, "who": shorten(who.Name), "address": who.Address, "request_id": who.RequestID, "api": at.api, "id": shorten(at.id),
+	})
+	var refused *Refused
+	switch {
+	case err == nil:
+		line.WithField("result", result).Info("a " + string(at.kind) + " was written, or was there already")
+	case errors.As(err, &refused) || errors.Is(err, ErrTaken) || errors.Is(err, ErrFull) || errors.Is(err, ErrSettings) || errors.Is(err, store.ErrNotFound):
+		line.WithField("result", "refused").WithField("reason", err.Error()).Info("a " + string(at.kind) + " was not written")
+	default:
+		line.WithField("result", "failed").WithError(err).Warn("a " + string(at.kind) + " could not be written")
+	}
+}
+
+// shorten bounds what somebody says that has not been checked.
+func shorten(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxWho)], "") }
+
+// outcome is the result of a write in a word.
+func outcome(done bool, word string) string {
+	if done {
+		return word
+	}
+	return "unchanged"
 }
