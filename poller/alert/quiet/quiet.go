@@ -11,6 +11,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/devops-insights/devops-insights/poller/alert"
 	"github.com/devops-insights/devops-insights/store"
 )
 
@@ -21,6 +22,9 @@ type Options struct {
 	Catalog func() store.Catalog
 	// Planned are the windows of the settings.
 	Planned []Planned
+	// OnWindow is told of each window when it is announced, begins, ends, or is
+	// changed. It is called by one goroutine. Nil: nobody is.
+	OnWindow func(alert.Window)
 	// Now is the clock. Nil: time.Now.
 	Now func() time.Time
 	// Logger hears of every write, with audit=true, and when the store cannot be
@@ -39,6 +43,7 @@ type Quiet struct {
 	turn  chan struct{} // holds one: for who reads or writes the store
 	first chan struct{} // closed when the store was read for the first time
 	known atomic.Pointer[known]
+	told  map[occasion]alert.Window // by Run, to OnWindow
 
 	mu      sync.Mutex // over all below
 	planned []planned
@@ -113,6 +118,7 @@ func (q *Quiet) Run(ctx context.Context) error {
 	for {
 		q.lookAgain()
 		q.note(ctx, q.read(ctx))
+		q.tell()
 		if now := q.opts.Now(); now.Sub(cleaned) >= deleteEvery || now.Before(cleaned) {
 			cleaned = now
 			q.clean(ctx)

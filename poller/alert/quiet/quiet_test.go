@@ -143,6 +143,18 @@ func begin(on *records, planned ...quiet.Planned) *instance {
 	return i
 }
 
+// listen starts an instance that tells of windows.
+func listen(on *records, planned ...quiet.Planned) (*instance, <-chan alert.Window) {
+	GinkgoHelper()
+	told, i := make(chan alert.Window, 100), &instance{clock: &clock{now: noon}}
+	var err error
+	i.Quiet, err = quiet.New(quiet.Options{
+		Store: on, Catalog: served, Planned: planned, Now: i.clock.Now, Every: 2 * time.Millisecond, OnWindow: func(w alert.Window) { told <- w },
+	})
+	Expect(err).NotTo(HaveOccurred())
+	return i.run(), told
+}
+
 // run lets it read the store until the spec ends.
 func (i *instance) run() *instance {
 	GinkgoHelper()

@@ -83,20 +83,20 @@ func (o *occurrence) of(api string) bool { return len(o.apis) == 0 || slices.Con
 
 // The states of a window.
 const (
-	scheduled = "scheduled"
-	active    = "active"
-	ended     = "ended"
+	Scheduled = "scheduled"
+	Active    = "active"
+	Ended     = "ended"
 )
 
 // windowAt returns a window as it is at some time.
 func windowAt(w alert.Window, now time.Time) alert.Window {
 	switch {
 	case !w.EndsAt.After(now):
-		w.State = ended
+		w.State = Ended
 	case w.StartsAt.After(now):
-		w.State = scheduled
+		w.State = Scheduled
 	default:
-		w.State = active
+		w.State = Active
 	}
 	return w
 }
