@@ -31,7 +31,9 @@ func (a *App) applyAPIs(ctx context.Context, c config.Config) error {
 		return err
 	}
 	return a.pollers.Load().apply(ctx, apis, r, func() {
-		a.quiet.Update(c.Planned())
+		if err := a.quiet.Update(c.Planned()); err != nil { // the settings were checked
+			a.log.WithError(err).Error("the windows of maintenance stay as they were")
+		}
 		a.upstreams.set(apis)
 		catalog := c.Catalog()
 		a.catalog.Store(&catalog)

@@ -2,7 +2,6 @@ package quiet
 
 import (
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -23,14 +22,14 @@ type Planned struct {
 	Announce time.Duration
 }
 
-// The bounds of windows.
+// The bounds of windows and silences.
 const (
-	// MaxLength is the longest time that a silence or a window lasts.
-	MaxLength = 366 * 24 * time.Hour
+	// MinWindow and MaxWindow bound how long one lasts.
+	MinWindow, MaxWindow = time.Minute, 31 * 24 * time.Hour
+	// MaxSilence is the longest time that a silence lasts.
+	MaxSilence = 366 * 24 * time.Hour
 	// MaxAhead is how far ahead one may begin that people make.
 	MaxAhead = 366 * 24 * time.Hour
-	// MaxRepeated is the longest time that a window by Cron lasts.
-	MaxRepeated = 7 * 24 * time.Hour
 	// MaxAnnounce is how long before it begins a window can be announced.
 	MaxAnnounce = 30 * 24 * time.Hour
 	// Horizon is how far ahead the times of a window by Cron are known.
@@ -43,10 +42,8 @@ const (
 func CheckPlanned(p Planned) error {
 	once := !p.Start.IsZero() || !p.End.IsZero()
 	switch {
-	case p.Name == "":
-		return fmt.Errorf("a window of maintenance has no name")
 	case p.Announce < 0 || p.Announce > MaxAnnounce:
-		return fmt.Errorf("announce is %s: 0s to %s are allowed", p.Announce, MaxAnnounce)
+		return fmt.Errorf("announce is %s: 0s to %s are allowed", p.Announce, days(MaxAnnounce))
 	case once && (p.Cron != "" || p.Duration != 0):
 		return fmt.Errorf("a window is there once, with start and end, or comes again, with cron and duration: not both")
 	case once:
@@ -58,15 +55,15 @@ func CheckPlanned(p Planned) error {
 	if err != nil {
 		return err
 	}
-	if p.Duration < time.Minute || p.Duration > MaxRepeated {
-		return fmt.Errorf("duration is %s: 1m to %s are allowed", p.Duration, MaxRepeated)
+	if p.Duration < MinWindow || p.Duration > MaxWindow {
+		return fmt.Errorf("duration is %s: %s to %s are allowed", p.Duration, MinWindow, days(MaxWindow))
 	}
 	gap, err := s.leastGap()
 	if err != nil {
 		return err
 	}
 	if p.Duration > gap {
-		return fmt.Errorf("duration is %s, but by cron %s one begins %s after another: it must not be longer than that", p.Duration, strings.Join(strings.Fields(p.Cron), " "), gap)
+		return fmt.Errorf("duration is %s, and by the cron %s it comes again after %s: a window has to end before the next one begins", p.Duration, s.text, gap)
 	}
 	return nil
 }
@@ -77,8 +74,10 @@ func checkOnce(start, end time.Time) error {
 		return fmt.Errorf("start and end belong together: one of them is missing")
 	case !end.After(start):
 		return fmt.Errorf("the end %s is not after the start %s", end.Format(time.RFC3339), start.Format(time.RFC3339))
-	case end.Sub(start) > MaxLength:
-		return fmt.Errorf("from start to end it is %s: at most %s are allowed", end.Sub(start), MaxLength)
+	case end.Sub(start) < MinWindow || end.Sub(start) > MaxWindow:
+		return fmt.Errorf("from start to end it is %s: %s to %s are allowed", end.Sub(start), MinWindow, days(MaxWindow))
 	}
 	return nil
 }
+
+func days(d time.Duration) string { return fmt.Sprintf("%d days", int(d.Hours()/24)) }

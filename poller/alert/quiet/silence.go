@@ -57,7 +57,7 @@ func (q *Quiet) AddSilence(ctx context.Context, api string, n NewSilence, who Wh
 		return s, false, err
 	}
 	now := store.Milliseconds(q.opts.Now())
-	times, err := spanOf(n.StartsAt, n.EndsAt, n.For, now)
+	times, err := spanOf(n.StartsAt, n.EndsAt, n.For, MaxSilence, now)
 	request := fingerprint([]any{n, who.Name})
 	if err != nil {
 		// A request that is repeated may be about a time that is over.

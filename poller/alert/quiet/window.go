@@ -39,7 +39,7 @@ func (q *Quiet) checkWindow(api string, n *NewWindow, who Who) error {
 		return err
 	}
 	if n.Announce < 0 || n.Announce > MaxAnnounce {
-		return refuse("announce is %s: 0s to %s are allowed", n.Announce, MaxAnnounce)
+		return refuse("announce is %s: 0s to %s are allowed", n.Announce, days(MaxAnnounce))
 	}
 	found, _ := q.opts.Catalog().Find(api)
 	for i, region := range n.Regions {
@@ -64,7 +64,7 @@ func (q *Quiet) AddWindow(ctx context.Context, api string, n NewWindow, who Who)
 		return w, false, err
 	}
 	now := store.Milliseconds(q.opts.Now())
-	times, err := spanOf(n.StartsAt, n.EndsAt, n.For, now)
+	times, err := spanOf(n.StartsAt, n.EndsAt, n.For, MaxWindow, now)
 	request := fingerprint([]any{n, who.Name})
 	if err != nil {
 		// A request that is repeated may be about a time that is over.

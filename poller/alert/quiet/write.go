@@ -72,8 +72,8 @@ func fingerprint(request any) string {
 }
 
 // spanOf returns from when to when something is to last: from start, or now, for a
-// while or until end.
-func spanOf(start, end time.Time, lasting time.Duration, now time.Time) (span, error) {
+// while or until end, for at most the longest time.
+func spanOf(start, end time.Time, lasting, longest time.Duration, now time.Time) (span, error) {
 	if start.Before(now) {
 		start = now
 	}
@@ -89,10 +89,10 @@ func spanOf(start, end time.Time, lasting time.Duration, now time.Time) (span, e
 	switch {
 	case !end.After(start):
 		return span{}, refuse("the end %s is not after the start, or in the past", end.Format(time.RFC3339))
-	case end.Sub(start) > MaxLength:
-		return span{}, refuse("from start to end it is %s: at most %s are allowed", end.Sub(start).Round(time.Second), MaxLength)
+	case end.Sub(start) > longest:
+		return span{}, refuse("from start to end it is %s: at most %s are allowed", end.Sub(start).Round(time.Second), days(longest))
 	case start.Sub(now) > MaxAhead:
-		return span{}, refuse("the start %s is more than %s ahead", start.Format(time.RFC3339), MaxAhead)
+		return span{}, refuse("the start %s is more than %s ahead", start.Format(time.RFC3339), days(MaxAhead))
 	}
 	return span{start, end}, nil
 }

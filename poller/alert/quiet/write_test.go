@@ -206,7 +206,7 @@ var _ = Describe("what people write", func() {
 			n.For, n.StartsAt, n.EndsAt = 0, after(2*time.Hour), after(time.Hour)
 		}, "not after"),
 		Entry("that lasts for less than nothing", func(n *quiet.NewSilence, _ *quiet.Who) { n.For = -time.Hour }, "negative"),
-		Entry("that lasts for years", func(n *quiet.NewSilence, _ *quiet.Who) { n.For = 20000 * time.Hour }, "at most"),
+		Entry("that lasts for years", func(n *quiet.NewSilence, _ *quiet.Who) { n.For = 20000 * time.Hour }, "366 days"),
 		Entry("that begins in years", func(n *quiet.NewSilence, _ *quiet.Who) { n.StartsAt = noon.AddDate(3, 0, 0) }, "ahead"),
 	)
 
@@ -228,9 +228,10 @@ var _ = Describe("what people write", func() {
 		Entry("with a long comment", func(n *quiet.NewWindow) { n.Comment = long }, "comment"),
 		Entry("of a region of another API", func(n *quiet.NewWindow) { n.Regions = []string{"mars"} }, "mars", "eu-west"),
 		Entry("of a region twice", func(n *quiet.NewWindow) { n.Regions = []string{"eu-west", "eu-west"} }, "twice"),
-		Entry("announced for years", func(n *quiet.NewWindow) { n.Announce = 9999 * time.Hour }, "announce", "720h"),
+		Entry("announced for years", func(n *quiet.NewWindow) { n.Announce = 9999 * time.Hour }, "announce", "30 days"),
 		Entry("with a bad id", func(n *quiet.NewWindow) { n.ID = "../x" }, "id"),
 		Entry("without an end", func(n *quiet.NewWindow) { n.For = 0 }, "end"),
+		Entry("of months", func(n *quiet.NewWindow) { n.For = 800 * time.Hour }, "31 days"),
 	)
 
 	It("is bounded in number", func() {
