@@ -17,7 +17,7 @@ import (
 )
 
 // rulesUsage says how the command is called.
-const rulesUsage = "devops-insights rules check [FILE] and devops-insights rules replay are possible"
+const rulesUsage = "devops-insights rules check [FILE] is possible, and devops-insights rules replay"
 
 // rulesCommand says which rules of alerts the settings have, or what is wrong with
 // them.
