@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/devops-insights/devops-insights/app/config"
 	"github.com/devops-insights/devops-insights/poller/alert/engine"
@@ -15,6 +17,20 @@ func (a *App) showAlerts() {
 	a.background("silences and maintenance", a.quiet.Run)
 	a.background("alerts", a.mirror.Run)
 	a.background("health of alerts", a.reportAlerts)
+}
+
+// wordsTimeout is how long a term waits for what people have said.
+const wordsTimeout = 5 * time.Second
+
+// awaitWords waits until silences and the like were read once: else an instance that
+// begins would tell receivers of alerts that are silenced. Polling does not wait long
+// for that.
+func (a *App) awaitWords(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, wordsTimeout)
+	defer cancel()
+	if err := a.quiet.Await(ctx); errors.Is(err, context.DeadlineExceeded) {
+		a.log.Warn("silences, acknowledgements and maintenance are not known yet: receivers may be told of alerts that are silenced")
+	}
 }
 
 // rules are those of the settings, ready to be evaluated, and receivers those who

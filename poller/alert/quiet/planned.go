@@ -8,7 +8,7 @@ import (
 // Planned is a window of maintenance in the settings: once, from Start to End, or
 // again and again, by Cron for Duration.
 type Planned struct {
-	// Name is its ID; Title and Comment are for people.
+	// Name is its ID; Title, without one Name, and Comment are for people.
 	Name, Title, Comment string
 	// APIs and Regions are those that are meant; empty: all.
 	APIs, Regions []string

@@ -1,6 +1,7 @@
 package quiet
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -23,6 +24,7 @@ func compilePlanned(all []Planned) ([]planned, error) {
 			return nil, err
 		}
 		one := planned{Planned: p}
+		one.Title = cmp.Or(p.Title, p.Name)
 		one.APIs, one.Regions = slices.Clone(p.APIs), slices.Clone(p.Regions)
 		if p.Cron != "" {
 			c, err := parseCron(p.Cron, p.Location)

@@ -110,7 +110,7 @@ var _ = Describe("an alert is not told", func() {
 		Expect(i.quiets("acme", eu)).To(BeNil())
 		windows := i.Windows("acme")
 		Expect(windows).To(HaveLen(20))
-		Expect(windows[0]).To(And(HaveField("StartsAt", after(15*time.Hour)), HaveField("State", "scheduled"), HaveField("AnnounceAt", after(13*time.Hour))))
+		Expect(windows[0]).To(And(HaveField("Title", "nightly"), HaveField("StartsAt", after(15*time.Hour)), HaveField("State", "scheduled"), HaveField("AnnounceAt", after(13*time.Hour))))
 		i.clock.set(after(15*time.Hour + 20*24*time.Hour)) // beyond what was known
 		Eventually(func() *alert.Suppression { return i.quiets("acme", eu) }, "15s").ShouldNot(BeNil())
 		Expect(i.Windows("acme")[0].State).To(Equal("active"))
