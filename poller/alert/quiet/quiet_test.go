@@ -186,12 +186,12 @@ func (i *instance) audited() (lines []logrus.Fields) {
 }
 
 var (
-	jo    = quiet.Who{Name: "Jo", Address: "192.0.2.7:1234", RequestID: "r1"}
-	kim   = quiet.Who{Name: "Kim", Address: "192.0.2.8:1234"}
-	inEU  = []alert.Matcher{{Name: "region", Value: "eu-west", IsEqual: true}}
-	eu    = map[string]string{"alertname": "region-down", "api": "acme", "region": "eu-west", "severity": "critical"}
-	us    = map[string]string{"alertname": "region-down", "api": "acme", "region": "us-east", "severity": "critical"}
-	whole = map[string]string{"alertname": "offline", "api": "acme", "severity": "critical"}
-	ctx   = context.Background()
-	gone  = errors.New("the database is away")
+	jo      = quiet.Who{Name: "Jo", Address: "192.0.2.7:1234", RequestID: "r1"}
+	kim     = quiet.Who{Name: "Kim", Address: "192.0.2.8:1234"}
+	inEU    = []alert.Matcher{{Name: "region", Value: "eu-west", IsEqual: true}}
+	eu      = map[string]string{"alertname": "region-down", "api": "acme", "region": "eu-west", "severity": "critical"}
+	us      = map[string]string{"alertname": "region-down", "api": "acme", "region": "us-east", "severity": "critical"}
+	whole   = map[string]string{"alertname": "offline", "api": "acme", "severity": "critical"}
+	ctx     = context.Background()
+	errAway = errors.New("the database is away")
 )

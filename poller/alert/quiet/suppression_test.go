@@ -130,11 +130,11 @@ var _ = Describe("an alert is not told", func() {
 		on := new(records)
 		i := begin(on).run()
 		silence(i, quiet.NewSilence{Matchers: inEU, For: time.Hour})
-		on.fail(gone)
+		on.fail(errAway)
 		Eventually(i.Failing, "15s").Should(Equal(noon))
 		Expect(i.quiets("acme", eu)).NotTo(BeNil())
 		_, _, err := i.AddSilence(ctx, "acme", quiet.NewSilence{Matchers: inEU, For: time.Hour}, jo)
-		Expect(err).To(MatchError(gone))
+		Expect(err).To(MatchError(errAway))
 		on.fail(nil)
 		Eventually(i.Failing, "15s").Should(BeZero())
 		Expect(i.quiets("acme", eu)).NotTo(BeNil())
@@ -164,7 +164,7 @@ var _ = Describe("an alert is not told", func() {
 
 var _ = Describe("before the store was read", func() {
 	It("one can wait for it", func() {
-		on := &records{away: gone}
+		on := &records{away: errAway}
 		i := begin(on)
 		short, cancel := context.WithCancel(ctx)
 		cancel()

@@ -271,9 +271,9 @@ var _ = Describe("what people write", func() {
 		Expect(err).NotTo(HaveOccurred())
 		_, err = i.Acknowledge(ctx, "acme", "i-1", "", jo)
 		Expect(err).NotTo(HaveOccurred())
-		on.fail(gone)
+		on.fail(errAway)
 		_, _, err = i.AddWindow(ctx, "acme", quiet.NewWindow{ID: "w1", Title: "Move", For: time.Hour}, jo)
-		Expect(err).To(MatchError(gone))
+		Expect(err).To(MatchError(errAway))
 		line := func(action, who, address, id, result string) logrus.Fields {
 			return logrus.Fields{"audit": true, "action": action, "who": who, "address": address, "api": "acme", "id": id, "result": result}
 		}
