@@ -1,5 +1,6 @@
 import { Connection } from "./socket.js";
 import { format, history, sparkline } from "./chart.js";
+import { hearAlerts } from "./alerts.js";
 import { watchHealth } from "./health.js";
 
 const regions = await served();
@@ -185,6 +186,7 @@ const socket = new Connection((how, at) => {
   connectionText();
   if (how !== "live") return;
   socket.emit("metrics:get", {});
+  socket.emit("metrics:getAlerts", {});
   for (const source of state.keys()) {
     socket.emit("metrics:subscribe", { source });
     socket.emit("metrics:getHistory", { source, limit: kept });
@@ -196,6 +198,7 @@ const socket = new Connection((how, at) => {
   else if (event === "metrics:data") for (const r of Object.keys(p.data)) show(r, p.data[r], p.updatedAtBySource[r]);
   else if (event === "metrics:history") fill(p);
   else if (event === "metrics-error" && state.has(p.source)) state.get(p.source).card.querySelector(".note").textContent = `upstream failing: ${p.error}`;
+  else hearAlerts(by("alerts"), event, p);
 });
 
 by("metric").addEventListener("change", () => { for (const s of state.values()) redraw(s); drawHistory(); });

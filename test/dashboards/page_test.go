@@ -57,6 +57,23 @@ var _ = Describe("the built-in page in a browser", func() {
 		Eventually(read(cpu), "30s", "100ms").Should(HavePrefix("12.5"))
 	})
 
+	It("shows an alert while it fires, in words", func() {
+		s := kit.Start(GinkgoT(), func(o *app.Options) {
+			o.Config.AlertWebhookURL, o.Config.AlertAfter = "http://127.0.0.1:1/", 2
+		})
+		ctx := browser()
+		alerts := func() string {
+			text, _ := chromedp.Run(ctx, chromedp.Evaluate[string](`document.querySelector("section:not([hidden]) > #alerts")?.textContent ?? "none"`))
+			return text
+		}
+		Expect(chromedp.Do(ctx, chromedp.Navigate(s.URL), chromedp.WaitVisible(`body[data-connection=live]`))).To(Succeed())
+		Expect(alerts()).To(Equal("none"))
+		s.Upstream.Fail("eu-west", 503)
+		Eventually(alerts, "30s", "100ms").Should(And(HavePrefix("critical: eu-west of "), ContainSubstring("is down for 2 polls")))
+		s.Upstream.Set("eu-west", replaceCPU("1"))
+		Eventually(alerts, "30s", "100ms").Should(Equal("none"))
+	})
+
 	It("shows the regions of the settings, under their titles", func() {
 		file := filepath.Join(GinkgoT().TempDir(), "devops-insights.yaml")
 		const settings = "apis:\n  - {name: acme, simulated: true, regions: [{name: mars, title: Mars Base}, eu-west]}\n  - {name: other, simulated: true, regions: [us-east]}\n"

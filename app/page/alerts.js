@@ -1,0 +1,62 @@
+// The alerts that fire, and maintenance that is announced or under way.
+
+const most = 12; // lines that are shown
+const windows = new Map();
+const alerts = new Map();
+const keyOf = (w) => `${w.id} ${w.startsAt}`;
+const clock = (time) => new Date(time).toLocaleString([], { weekday: "short", hour: "2-digit", minute: "2-digit" });
+
+function alertLine(a) {
+  const severity = document.createElement("b");
+  severity.dataset.severity = a.severity;
+  severity.textContent = a.severity;
+  const words = [`: ${a.summary}, since ${clock(a.startedAt)}`];
+  if (a.acknowledged) words.push(`taken on by ${a.acknowledged.by}`);
+  if (a.suppressed) words.push(`nobody is told: ${a.suppressed.by}`);
+  return line(severity, words.join("; "));
+}
+
+function windowLine(w) {
+  const word = document.createElement("b");
+  word.textContent = w.state === "active" ? "maintenance" : "planned maintenance";
+  const where = w.regions?.length ? w.regions.join(", ") : "all regions";
+  return line(word, `: ${w.title || w.id} (${where}), ${clock(w.startsAt)} to ${clock(w.endsAt)}`);
+}
+
+function line(...parts) {
+  const li = document.createElement("li");
+  li.append(...parts);
+  return li;
+}
+
+function draw(list) {
+  const order = ["critical", "warning", "info"];
+  const firing = [...alerts.values()].filter((a) => a.state === "firing");
+  firing.sort((x, y) => order.indexOf(x.severity) - order.indexOf(y.severity) || y.startedAt.localeCompare(x.startedAt));
+  const planned = [...windows.values()].filter((w) => w.state !== "ended" && (w.state === "active" || Date.parse(w.announceAt) <= Date.now()));
+  planned.sort((x, y) => x.startsAt.localeCompare(y.startsAt));
+  const lines = [...firing.map(alertLine), ...planned.map(windowLine)];
+  const shown = lines.slice(0, most);
+  if (lines.length > most) shown.push(line(`and ${lines.length - most} more`));
+  // What has not changed is not read out again.
+  if (shown.map((l) => l.textContent).join("\n") !== [...list.children].map((l) => l.textContent).join("\n")) list.replaceChildren(...shown);
+  list.parentElement.hidden = shown.length === 0;
+}
+
+// hearAlerts takes an event of the connection into the list.
+export function hearAlerts(list, event, payload) {
+  if (event === "metrics:alerts") {
+    alerts.clear();
+    windows.clear();
+    for (const a of payload.alerts) alerts.set(a.id, a);
+    for (const w of payload.maintenance) windows.set(keyOf(w), w);
+  } else if (event === "metrics:alert") {
+    alerts.set(payload.alert.id, payload.alert);
+    if (payload.alert.state === "inactive") alerts.delete(payload.alert.id);
+  } else if (event === "metrics:maintenance") {
+    windows.set(keyOf(payload.maintenance), payload.maintenance);
+  } else {
+    return;
+  }
+  draw(list);
+}
