@@ -43,7 +43,7 @@ func fill(g Gomega, v reflect.Value) {
 	}
 }
 
-func TestAlertsAndWindowsHaveTheMembersOfEncodingJSON(t *testing.T) {
+func TestWhatIsToldOfAlertsHasTheMembersOfEncodingJSON(t *testing.T) {
 	g := NewWithT(t)
 	same := func(v any, text []byte) {
 		t.Helper()
@@ -57,6 +57,9 @@ func TestAlertsAndWindowsHaveTheMembersOfEncodingJSON(t *testing.T) {
 	a, w := filled[Alert](g), filled[Window](g)
 	same(a, a.AppendJSON(nil))
 	same(w, w.AppendJSON(nil))
+	incident, silence := filled[Incident](g), filled[Silence](g)
+	same(incident, incident.AppendJSON(nil))
+	same(silence, silence.AppendJSON(nil))
 	at := a.PendingAt
 	same(Alert{Labels: map[string]string{}, PendingAt: at}, Alert{Labels: map[string]string{}, PendingAt: at}.AppendJSON(nil))
 	same(Window{StartsAt: at, EndsAt: at, AnnounceAt: at}, Window{StartsAt: at, EndsAt: at, AnnounceAt: at}.AppendJSON(nil))
