@@ -11,13 +11,18 @@ import (
 	"github.com/devops-insights/devops-insights/app/metrics"
 )
 
-// internalRoutes serves the probes, the level of the log, and, until ctx ends,
-// copies of the embedded store and what is known of the connections.
+// internalRoutes serves the probes, the level of the log, alerts to everybody who
+// reaches it, and, until ctx ends, copies of the embedded store and what is known of
+// the connections.
 func (a *App) internalRoutes(ctx context.Context) http.Handler {
 	r := a.newRouter()
 	r.Use(a.logRequest)
 	a.probes(r)
 	a.logLevel(r)
+	trusted := r.Group("", func(c *gin.Context) { c.Header("X-Content-Type-Options", "nosniff") })
+	for _, route := range a.history().AlertRoutes(true) {
+		serveRoute(trusted, route)
+	}
 	if scrapes := a.metricsRoute(false); scrapes != nil {
 		r.Any(metrics.Path, gin.WrapH(scrapes))
 	}
@@ -34,6 +39,7 @@ func (a *App) internalRoutes(ctx context.Context) http.Handler {
 			copies.ServeHTTP(w, req)
 			return
 		}
+		expressPath(req)
 		r.ServeHTTP(w, req)
 	}), stallTimeout, transferTimeout)
 	insight := connz.Handler(ctx, connz.Options{Server: a.sockets, Past: a.past, Catalog: a.Catalog, Logger: a.log})

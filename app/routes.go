@@ -55,12 +55,12 @@ func (a *App) routes() http.Handler {
 }
 
 // expressPath lets paths match as Express matches them: without regard to
-// case, with or without a trailing slash. The region of /api/v1/metrics keeps its
-// spelling.
+// case, with or without a trailing slash. The region of /api/v1/metrics and the ids
+// of alerts keep their spelling.
 func expressPath(r *http.Request) {
 	parts := strings.Split(strings.TrimSuffix(r.URL.EscapedPath(), "/"), "/")
 	for i := range parts {
-		if i < 4 || parts[3] == "badge" {
+		if i < 4 || i > 4 && parts[3] == "alerts" || parts[3] == "badge" {
 			parts[i] = strings.ToLower(parts[i])
 		}
 	}
@@ -98,9 +98,15 @@ func (a *App) recoverHandler(c *gin.Context) {
 	c.Next()
 }
 
-// history returns the part of the API that reads the past.
+// history returns the part of the API that reads the past, and is about alerts.
 func (a *App) history() *api.API {
-	return api.New(api.Options{Catalog: a.Catalog, History: a.store, Past: a.store, Memory: a.sockets.Memory(), Logger: a.log})
+	return api.New(api.Options{
+		Catalog: a.Catalog, History: a.store, Past: a.store, Memory: a.sockets.Memory(), Logger: a.log,
+		Alerting: api.Alerting{
+			Alerts: a.mirror, Incidents: a.store, Silences: a.quiet, Maintenance: a.quiet, Acknowledgements: a.quiet,
+			Ready: a.following.Load, Token: a.opts.Config.AlertToken,
+		},
+	})
 }
 
 func (a *App) router() http.Handler {
@@ -109,26 +115,45 @@ func (a *App) router() http.Handler {
 	r.Use(a.tracing.Handler("/livez", "/readyz"), func(c *gin.Context) {
 		cors.Set(c.Writer.Header(), c.Request)
 	}, a.logRequest)
-	get := func(path string, h gin.HandlerFunc) {
-		r.GET(path, h)
-		r.HEAD(path, h)
-		r.OPTIONS(path, func(c *gin.Context) {
-			c.Header("Allow", "GET, HEAD")
-			c.Header("Access-Control-Allow-Methods", "GET,HEAD")
-			if asked := c.GetHeader("Access-Control-Request-Headers"); asked != "" {
-				c.Header("Access-Control-Allow-Headers", asked)
-			}
-			c.String(http.StatusOK, "GET, HEAD")
-		})
-	}
+	get := func(path string, h gin.HandlerFunc) { serveRoute(r, api.Route{Path: path, Get: h}) }
 	get("/api/v1/health", a.health)
 	get("/api/v1/info", a.info)
 	get("/api/v1/metrics", func(c *gin.Context) { onlyWebsocket(c, "") })
 	get("/api/v1/metrics/:source", func(c *gin.Context) { onlyWebsocket(c, c.Param("source")) })
-	a.history().Register(get)
+	questions := a.history()
+	questions.Register(get)
+	for _, route := range questions.AlertRoutes(false) {
+		serveRoute(r, route)
+	}
 	a.probes(r)
 	r.NoRoute(notFound)
 	return r
+}
+
+// serveRoute serves the methods of a path, and tells browsers of them before they
+// send what a page of another origin asks for.
+func serveRoute(r gin.IRoutes, route api.Route) {
+	var methods []string
+	serve := func(h gin.HandlerFunc, names ...string) {
+		if h == nil {
+			return
+		}
+		methods = append(methods, names...)
+		for _, name := range names {
+			r.Handle(name, route.Path, h)
+		}
+	}
+	serve(route.Get, http.MethodGet, http.MethodHead)
+	serve(route.Post, http.MethodPost)
+	serve(route.Delete, http.MethodDelete)
+	r.OPTIONS(route.Path, func(c *gin.Context) {
+		c.Header("Allow", strings.Join(methods, ", "))
+		c.Header("Access-Control-Allow-Methods", strings.Join(methods, ","))
+		if asked := c.GetHeader("Access-Control-Request-Headers"); asked != "" {
+			c.Header("Access-Control-Allow-Headers", asked)
+		}
+		c.String(http.StatusOK, strings.Join(methods, ", "))
+	})
 }
 
 // logRequest logs one line for each request: a warning when the server failed.

@@ -43,13 +43,15 @@ type Options struct {
 	Past past.Reader
 	// Now is the clock. Nil: time.Now.
 	Now func() time.Time
+	// Alerting is what AlertRoutes needs.
+	Alerting Alerting
 	// Logger hears of questions that could not be answered. Nil: nobody does.
 	Logger logrus.FieldLogger
 	// MaxExports bounds the answers of more than one page that are sent at one
 	// time. Zero: 8.
 	MaxExports int
-	// MaxQuestions bounds the questions that the store answers at one time. Zero:
-	// 8.
+	// MaxQuestions bounds the questions that the store answers at one time, and the
+	// requests to write. Zero: 8.
 	MaxQuestions int
 	// Memory bounds what the answers take that are being sent. Nil: nothing does.
 	Memory Memory
@@ -84,13 +86,13 @@ func (o Options) withDefaults() Options {
 // API answers the questions.
 type API struct {
 	Options
-	exports, questions slots
+	exports, questions, writes slots
 }
 
 // New returns an API; Register gives it its paths.
 func New(o Options) *API {
 	o = o.withDefaults()
-	return &API{Options: o, exports: make(slots, o.MaxExports), questions: make(slots, o.MaxQuestions)}
+	return &API{Options: o, exports: make(slots, o.MaxExports), questions: make(slots, o.MaxQuestions), writes: make(slots, o.MaxQuestions)}
 }
 
 // Register hands every path with its handler to get, which is to serve GET and
