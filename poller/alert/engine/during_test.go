@@ -146,6 +146,17 @@ var _ = Describe("a term", func() {
 		}
 	})
 
+	It("does not fail any more when its time is over", func() {
+		away := newMemory()
+		away.before = func(string) error { return errAway }
+		opts.Store, opts.Past = away, nil
+		e := start()
+		during(e, 1, func(context.Context) {
+			Eventually(e.Failing).WithTimeout(within).ShouldNot(BeZero())
+		})
+		Expect(e.Failing()).To(BeZero(), "it is another instance's to write the ledger")
+	})
+
 	It("takes no polls outside of it", func() {
 		e := start()
 		for range 3 {

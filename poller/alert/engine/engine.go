@@ -167,6 +167,7 @@ func (e *Engine) begin(number int64) *term {
 func (e *Engine) end() {
 	e.mu.Lock()
 	e.running, e.queue = false, queue{}
+	e.failing = time.Time{} // of a term that is over: the ledger is another one's to write
 	e.mu.Unlock()
 	e.publish(nil)
 }
