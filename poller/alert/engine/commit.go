@@ -37,7 +37,7 @@ func (t *term) read(ctx context.Context) (l store.Ledger, err error) {
 
 // put writes a state behind the version that is in the store.
 func (t *term) put(ctx context.Context, s *state, version int64, now moment) error {
-	s.Writer, s.At = t.writer, now.wall
+	s.Writer, s.At, s.Failures = t.writer, now.wall, t.judge.failures()
 	data, err := s.encode()
 	for err == nil && len(data) > maxLedger && s.shrink(now.wall) {
 		data, err = s.encode()
@@ -78,6 +78,7 @@ func (t *term) takeLedger(ctx context.Context, now moment) (s *state, version in
 		return nil, 0, err
 	}
 	s.resume(now.wall)
+	t.judge.resume(s.Failures)
 	return s, l.Version + 1, t.put(ctx, s, l.Version+1, now)
 }
 

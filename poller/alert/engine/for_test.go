@@ -49,6 +49,20 @@ var _ = Describe("when an alert fires", func() {
 		b.expectHeard()
 	})
 
+	It("says of how many polls in a row, also of those before a restart", func() {
+		b := newBench(down(func(r *rule.Rule) { r.ForPolls, r.Summary = 3, "{{.failures}} in a row" }))
+		b.poll("eu", store.StateDown)
+		b.poll("eu", store.StateDown)
+		b.start(2)
+		b.start(3)
+		b.poll("eu", store.StateDown)
+		Expect(b.alert().Summary).To(Equal("3 in a row"))
+		b.poll("eu", store.StateUp)
+		b.start(4)
+		b.polls(3, "eu", store.StateDown)
+		Expect(b.content().Alerts[0].Summary).To(Equal("3 in a row"), "an end is an end")
+	})
+
 	It("goes on counting polls after a restart", func() {
 		b := newBench(down(func(r *rule.Rule) { r.ForPolls = 3 }))
 		b.poll("eu", store.StateDown)

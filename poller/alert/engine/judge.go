@@ -137,6 +137,27 @@ func (j *judge) shift(d time.Duration) {
 	}
 }
 
+// resume lets the polls that failed before this term count.
+func (j *judge) resume(failures map[string]int) {
+	for _, w := range j.regions {
+		if !w.polled {
+			w.Failures = max(failures[w.Region.Region], 0)
+		}
+	}
+}
+
+// failures returns how many polls of each region have failed in a row, without those
+// of which none has.
+func (j *judge) failures() map[string]int {
+	all := make(map[string]int)
+	for _, w := range j.regions {
+		if w.Failures > 0 {
+			all[w.Region.Region] = w.Failures
+		}
+	}
+	return all
+}
+
 // facts are what a question is asked of.
 func (j *judge) facts(now time.Time, w *watched) rule.Facts {
 	f := rule.Facts{Now: now, API: j.api, Regions: j.all, Offline: j.offline}

@@ -28,6 +28,9 @@ type state struct {
 	// Outbox holds the messages that have not been delivered, oldest first.
 	Outbox   []alert.Message `json:"outbox"`
 	Problems []Problem       `json:"problems,omitempty"`
+	// Failures is how many polls of a region in a row have found it failing, as of
+	// the write. They are no reason to write.
+	Failures map[string]int `json:"failures,omitempty"`
 
 	byID    map[string]*entry // those that are pending or fire; nil: not made yet
 	dirty   bool
