@@ -141,6 +141,7 @@ func (t *term) forget() {
 // committed takes that the state is in the store.
 func (t *term) committed(now moment) {
 	t.state.dirty = false
+	t.logTurned()
 	t.retry, t.pause = 0, 0
 	t.e.publish(t.state)
 	if since := t.e.setFailing(time.Time{}); !since.IsZero() {

@@ -129,6 +129,7 @@ func (s *state) wait(in input, f finding, e *entry) {
 	e.Severity, e.Labels = f.rule.Severity, labels(in.api, f) // as they are now
 	e.StartedAt = notBefore(in.now, e.PendingAt)
 	s.describe(e, f)
+	s.turn(e)
 	s.note(e, alert.Event{At: in.now, Kind: alert.EventFiring})
 }
 
@@ -145,6 +146,7 @@ func (s *state) resolve(in input, e *entry) {
 	e.State, e.Suppressed, e.ClearFrom, e.OverFrom = alert.Resolved, nil, time.Time{}, in.now
 	e.EndedAt = notBefore(in.now, *e.StartedAt)
 	delete(s.byID, e.ID)
+	s.turn(e)
 	s.note(e, alert.Event{At: in.now, Kind: alert.EventResolved})
 	for _, r := range in.receivers {
 		if e.Told[r.Name].Firing {

@@ -89,8 +89,9 @@ type Options struct {
 	Timeout time.Duration
 	// FlushTimeout bounds the last write of During. Zero: 2 s.
 	FlushTimeout time.Duration
-	// Logger is told when the ledger cannot be written, of messages that are given
-	// up, and of rules that cannot be evaluated. Nil: nobody is.
+	// Logger is told which alerts fire and are over, once that is in the store, when
+	// the ledger cannot be written, of messages that are given up, and of rules that
+	// cannot be evaluated. Nil: nobody is.
 	Logger logrus.FieldLogger
 }
 

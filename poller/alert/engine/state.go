@@ -35,6 +35,7 @@ type state struct {
 	byID    map[string]*entry // those that are pending or fire; nil: not made yet
 	dirty   bool
 	dropped []alert.Message // left the outbox because too many wait; to be logged
+	turned  []turned        // to be logged once it is in the store
 }
 
 // entry is an alert with what its next states depend on. The times named From are
