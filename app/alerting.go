@@ -72,7 +72,7 @@ func (p *pollers) decide(one *apiPoller, api config.API, r rules) (err error) {
 	a := p.app
 	one.engine, err = engine.New(engine.Options{
 		API: one.name, Store: a.store, Past: a.store, Rules: r.compiled, Receivers: r.told(), Regions: engineRegions(api),
-		MayStore: one.term.valid, Quiet: a.quiet.Of(one.name), Offline: a.network.Failing,
+		MayStore: one.term.valid, Quiet: a.quiet.Of(one.name), Offline: a.network.Failing, Fault: a.fault,
 		Failing: one.failing, OnChange: a.mirror.Kick, Logger: a.log.WithField("api", one.name),
 	})
 	if err != nil {

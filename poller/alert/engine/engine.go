@@ -145,7 +145,7 @@ func (e *Engine) During(ctx context.Context, number int64, work func(context.Con
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		t.run(running)
+		e.live(running, t)
 	}()
 	defer func() {
 		stop()

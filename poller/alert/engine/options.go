@@ -89,6 +89,12 @@ type Options struct {
 	Timeout time.Duration
 	// FlushTimeout bounds the last write of During. Zero: 2 s.
 	FlushTimeout time.Duration
+	// FaultPause is the time after a fault in the program until alerting begins
+	// anew. Zero: 1 minute.
+	FaultPause time.Duration
+	// Fault is told of a part that panicked, in the goroutine that it happened in.
+	// Nil: it is logged.
+	Fault func(part string, fault any)
 	// Logger is told which alerts fire and are over, once that is in the store, when
 	// the ledger cannot be written, of messages that are given up, and of rules that
 	// cannot be evaluated. Nil: nobody is.
@@ -124,6 +130,10 @@ func (o Options) withDefaults() Options {
 		silent := logrus.New()
 		silent.SetOutput(io.Discard)
 		o.Logger = silent
+	}
+	o.FaultPause = cmp.Or(max(o.FaultPause, 0), time.Minute)
+	if o.Fault == nil {
+		o.Fault = logFault(o.Logger)
 	}
 	return o
 }

@@ -58,12 +58,7 @@ func (t *term) adopt(s settings, now time.Time) {
 
 // run decides until ctx ends; then it writes what is left.
 func (t *term) run(ctx context.Context) {
-	gauging := make(chan struct{})
-	go func() {
-		defer close(gauging)
-		t.gauge.run(ctx)
-	}()
-	defer func() { <-gauging }()
+	defer t.measure(ctx)()
 	ticker := time.NewTicker(t.e.opts.Every)
 	defer ticker.Stop()
 	for ctx.Err() == nil {
@@ -78,6 +73,21 @@ func (t *term) run(ctx context.Context) {
 	defer cancel()
 	t.retry, t.records = 0, 0
 	t.turn(flushing)
+}
+
+// measure begins to look into the past, and returns what ends that.
+func (t *term) measure(ctx context.Context) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		for t.e.faults("uptimes of the API "+t.e.opts.API, func() { t.gauge.run(ctx) }) && t.e.pause(ctx) {
+		}
+	}()
+	return func() {
+		cancel()
+		<-over
+	}
 }
 
 // turn takes what has come, decides, and writes.
