@@ -154,6 +154,26 @@ var _ = Describe("the system endpoints", func() {
 		Expect(resp.StatusCode).To(Equal(http.StatusNotFound), body)
 	})
 
+	It("let pages of other origins ask whether they may write, and find ids as they are spelled", func() {
+		resp, body := ask(http.MethodOptions, "/API/v1/Silences/Deploy-17/", "", "Origin", "https://dashboard.example", "Access-Control-Request-Method", "DELETE", "Access-Control-Request-Headers", "authorization,content-type")
+		Expect(resp.StatusCode).To(Equal(http.StatusOK))
+		Expect(body).To(Equal("DELETE"))
+		Expect(resp.Header.Get("Access-Control-Allow-Origin")).To(Equal("*"))
+		Expect(resp.Header.Get("Access-Control-Allow-Methods")).To(Equal("DELETE"))
+		Expect(resp.Header.Get("Access-Control-Allow-Headers")).To(Equal("authorization,content-type"))
+		resp, _ = ask(http.MethodOptions, "/api/v1/silences", "")
+		Expect(resp.Header.Get("Allow")).To(Equal("GET, HEAD, POST"))
+		Expect(resp.Header.Get("Access-Control-Allow-Methods")).To(Equal("GET,HEAD,POST"))
+		resp, body = ask(http.MethodHead, "/api/v1/alerts", "")
+		Expect(resp.StatusCode).To(Equal(http.StatusOK))
+		Expect(body).To(BeEmpty())
+		_, body = ask(http.MethodGet, "/Api/V1/Incidents/Ab-1/", "")
+		Expect(body).To(ContainSubstring(`There is no incident \"Ab-1\"`))
+		resp, _ = ask(http.MethodPost, "/Api/V1/Alerts/Ab-1/Acknowledge", "{}", "Content-Type", "application/json")
+		Expect(resp.StatusCode).To(Equal(http.StatusForbidden), "there is no token")
+		Eventually(logs).Should(gbytes.Say(`"id":"Ab-1"`))
+	})
+
 	It("break the connection off where an answer cannot be completed", func() {
 		for _, fault := range []any{http.ErrAbortHandler, "a fault"} {
 			r := a.newRouter()

@@ -64,17 +64,31 @@ func serve(change ...func(*api.Options)) *service {
 	for _, c := range change {
 		c(&o)
 	}
-	s.url = mount(o)
+	s.url = mount(o, false)
 	return s
 }
 
-// mount serves an API and returns its address.
-func mount(o api.Options) string {
+// mount serves an API and returns its address; where trusted is true, everybody may
+// write there.
+func mount(o api.Options, trusted bool) string {
 	r := gin.New()
-	api.New(o).Register(func(path string, h gin.HandlerFunc) {
+	get := func(path string, h gin.HandlerFunc) {
 		r.GET(path, h)
 		r.HEAD(path, h)
-	})
+	}
+	service := api.New(o)
+	service.Register(get)
+	for _, route := range service.AlertRoutes(trusted) {
+		if route.Get != nil {
+			get(route.Path, route.Get)
+		}
+		if route.Post != nil {
+			r.POST(route.Path, route.Post)
+		}
+		if route.Delete != nil {
+			r.DELETE(route.Path, route.Delete)
+		}
+	}
 	web := httptest.NewServer(r)
 	DeferCleanup(web.Close)
 	return web.URL
@@ -116,7 +130,13 @@ func (s *service) get(path string, headers ...string) answer {
 
 func ask(method, url string, headers ...string) answer {
 	GinkgoHelper()
-	r, err := http.NewRequestWithContext(context.Background(), method, url, http.NoBody)
+	return send(method, url, "", headers...)
+}
+
+// send asks with a body.
+func send(method, url, text string, headers ...string) answer {
+	GinkgoHelper()
+	r, err := http.NewRequestWithContext(context.Background(), method, url, strings.NewReader(text))
 	Expect(err).NotTo(HaveOccurred())
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
@@ -126,7 +146,7 @@ func ask(method, url string, headers ...string) answer {
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	Expect(err).NotTo(HaveOccurred())
-	asDescribed(r, resp, body)
+	asDescribed(r, text, resp, body)
 	return answer{resp, string(body)}
 }
 

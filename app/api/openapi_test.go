@@ -49,9 +49,9 @@ func reasons(errs []*errors.ValidationError) string {
 
 // asDescribed expects an answer to be one that the document has, and the question
 // too, where it was answered.
-func asDescribed(r *http.Request, resp *http.Response, body []byte) {
+func asDescribed(r *http.Request, sent string, resp *http.Response, body []byte) {
 	GinkgoHelper()
-	if r.Method != http.MethodGet || strings.HasSuffix(r.URL.Path, ".png") { // which is no path of the document
+	if r.Method == http.MethodHead || r.Method == http.MethodOptions || strings.HasSuffix(r.URL.Path, ".png") { // which is no path of the document
 		return
 	}
 	r = r.Clone(r.Context())
@@ -67,7 +67,8 @@ func asDescribed(r *http.Request, resp *http.Response, body []byte) {
 		ok, errs := described().ValidateHttpResponse(r, &copied)
 		Expect(ok).To(BeTrue(), "%s: %d: %s: %s", r.URL, resp.StatusCode, reasons(errs), part[:min(len(part), 2000)])
 	}
-	if resp.StatusCode == http.StatusOK {
+	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusCreated {
+		r.Body = io.NopCloser(strings.NewReader(sent))
 		ok, errs := described().ValidateHttpRequest(r)
 		Expect(ok).To(BeTrue(), "%s: %s", r.URL, reasons(errs))
 	}
@@ -100,13 +101,13 @@ var _ = Describe("the OpenAPI document", func() {
 		Example     any    `json:"example"`
 		Examples    map[string]any
 	}
+	type operation struct {
+		Parameters  []parameter         `json:"parameters"`
+		RequestBody response            `json:"requestBody"`
+		Responses   map[string]response `json:"responses"`
+	}
 	var doc struct {
-		Paths map[string]struct {
-			Get struct {
-				Parameters []parameter         `json:"parameters"`
-				Responses  map[string]response `json:"responses"`
-			} `json:"get"`
-		} `json:"paths"`
+		Paths      map[string]map[string]operation `json:"paths"`
 		Components struct {
 			Parameters map[string]parameter `json:"parameters"`
 			Responses  map[string]response  `json:"responses"`
@@ -120,33 +121,44 @@ var _ = Describe("the OpenAPI document", func() {
 	last := func(ref string) string { return ref[strings.LastIndex(ref, "/")+1:] }
 
 	It("has every path, with an example of every parameter and answer, which fit", func() {
-		Expect(doc.Paths).To(HaveLen(7))
+		Expect(doc.Paths).To(HaveLen(15))
 		for path, item := range doc.Paths {
-			plain := strings.NewReplacer("{region}", "eu-west", "{window}", "30d").Replace(path)
-			for _, p := range item.Get.Parameters {
-				if p.Ref != "" {
-					p = doc.Components.Parameters[last(p.Ref)]
-				}
-				Expect(p.Description).NotTo(BeEmpty(), "%s %s", path, p.Name)
-				Expect(p.Example != nil || len(p.Examples) > 0).To(BeTrue(), "%s %s", path, p.Name)
-			}
-			for status, r := range item.Get.Responses {
-				if r.Ref != "" {
-					r = doc.Components.Responses[last(r.Ref)]
-				}
-				for kind, m := range r.Content {
-					Expect(m.Example).NotTo(BeEmpty(), "%s %s %s", path, status, kind)
-					if kind != "application/json" {
-						continue
+			for method, o := range item {
+				for _, p := range o.Parameters {
+					if p.Ref != "" {
+						p = doc.Components.Parameters[last(p.Ref)]
 					}
-					request, err := http.NewRequest(http.MethodGet, plain+"?source=eu-west&field=x", http.NoBody)
+					Expect(p.Description).NotTo(BeEmpty(), "%s %s", path, p.Name)
+					Expect(p.Example != nil || len(p.Examples) > 0).To(BeTrue(), "%s %s", path, p.Name)
+				}
+				target := strings.NewReplacer("{region}", "eu-west", "{window}", "30d", "{id}", "x-1").Replace(path) + "?source=eu-west&field=x&by=Kim"
+				ask := func(body []byte) *http.Request {
+					r, err := http.NewRequest(strings.ToUpper(method), target, bytes.NewReader(body))
 					Expect(err).NotTo(HaveOccurred())
-					var code int
-					_, err = fmt.Sscan(status, &code)
-					Expect(err).NotTo(HaveOccurred())
-					header := http.Header{"Content-Type": {kind}, "Retry-After": {"5"}}
-					ok, errs := described().ValidateHttpResponse(request, &http.Response{StatusCode: code, Header: header, Body: io.NopCloser(bytes.NewReader(m.Example))})
-					Expect(ok).To(BeTrue(), "%s %s: %s", path, status, reasons(errs))
+					r.Header.Set("Content-Type", "application/json")
+					return r
+				}
+				for kind, m := range o.RequestBody.Content {
+					ok, errs := described().ValidateHttpRequest(ask(m.Example))
+					Expect(ok).To(BeTrue(), "%s %s %s: %s", method, path, kind, reasons(errs))
+				}
+				Expect(o.RequestBody.Content).To(HaveLen(map[string]int{"post": 1}[method]), path)
+				for status, r := range o.Responses {
+					if r.Ref != "" {
+						r = doc.Components.Responses[last(r.Ref)]
+					}
+					for kind, m := range r.Content {
+						Expect(m.Example).NotTo(BeEmpty(), "%s %s %s %s", method, path, status, kind)
+						if kind != "application/json" {
+							continue
+						}
+						var code int
+						_, err := fmt.Sscan(status, &code)
+						Expect(err).NotTo(HaveOccurred())
+						header := http.Header{"Content-Type": {kind}, "Retry-After": {"5"}, "Www-Authenticate": {"Bearer"}}
+						ok, errs := described().ValidateHttpResponse(ask(nil), &http.Response{StatusCode: code, Header: header, Body: io.NopCloser(bytes.NewReader(m.Example))})
+						Expect(ok).To(BeTrue(), "%s %s %s: %s", method, path, status, reasons(errs))
+					}
 				}
 			}
 		}
