@@ -27,8 +27,8 @@ type watched struct {
 	rule.Region
 	interval time.Duration
 	polled   bool
-	// valued says that a value has come. Else Region.ValueAt is when the term began:
-	// how old the last value is nobody knows.
+	// valued says that a value has come. Else Region.ValueAt is when the term began, or
+	// when the own network was back: how old the last value is nobody knows.
 	valued  bool
 	changes int // of what is known but the time
 }
@@ -61,6 +61,12 @@ func (w *watched) take(p poll, now time.Time) {
 	if w.Value == nil || !bytes.Equal(w.Data, p.data) {
 		w.Data, w.Value = p.data, rule.NewValue(p.data)
 	}
+}
+
+// await begins to wait for a value.
+func (w *watched) await(now time.Time) {
+	w.valued, w.ValueAt = false, now
+	w.changes++
 }
 
 // look judges by the time how old the value is.

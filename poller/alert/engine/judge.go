@@ -40,12 +40,13 @@ type judge struct {
 	// failing are those about receivers.
 	failing []*question
 	targets map[string]*target
-	// offline says that this machine's own network fails.
-	offline bool
-	flips   int
-	changes int // of all facts but the time
-	uptime  uptimes
-	all     []rule.Region // of regions, made anew by look
+	// offline says that this machine's own network fails, since offlineFrom.
+	offline     bool
+	offlineFrom time.Time
+	flips       int
+	changes     int // of all facts but the time
+	uptime      uptimes
+	all         []rule.Region // of regions, made anew by look
 }
 
 // uptimes tells how long regions were up.
@@ -72,6 +73,9 @@ func newJudge(api string, rules []*rule.Compiled, receivers []Receiver, regions 
 		w.interval = r.Interval
 		j.byName[r.Name] = w
 		j.regions = append(j.regions, w)
+	}
+	if before != nil {
+		j.offline, j.offlineFrom, j.flips = before.offline, before.offlineFrom, before.flips
 	}
 	replaced := false
 	for _, c := range rules {
@@ -119,8 +123,7 @@ func (j *judge) question(r rule.Rule, region, receiver string, c *rule.Compiled,
 // look takes the time, and what does not come from polls.
 func (j *judge) look(now time.Time, offline bool) {
 	if offline != j.offline {
-		j.offline = offline
-		j.flips++
+		j.flip(now)
 	}
 	j.all, j.changes = j.all[:0], j.flips
 	for _, w := range j.regions {
@@ -130,8 +133,25 @@ func (j *judge) look(now time.Time, offline bool) {
 	}
 }
 
+// flip takes that the own network fails, or does no more. Then the values that came
+// before are not too old only because nobody could ask for new ones.
+func (j *judge) flip(now time.Time) {
+	j.offline = !j.offline
+	j.flips++
+	if j.offline {
+		j.offlineFrom = now
+		return
+	}
+	for _, w := range j.regions {
+		if !w.valued || w.ValueAt.Before(j.offlineFrom) {
+			w.await(now)
+		}
+	}
+}
+
 // shift moves all times, as the wall clock has jumped by d.
 func (j *judge) shift(d time.Duration) {
+	j.offlineFrom = j.offlineFrom.Add(d)
 	for _, w := range j.regions {
 		w.shift(d)
 	}

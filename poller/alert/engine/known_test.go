@@ -160,6 +160,47 @@ var _ = Describe("what nobody knows", func() {
 		b.expectHeard("ops: resolved down eu", "ops: resolved lost eu", "ops: resolved lost us")
 	})
 
+	It("is how old a value is after an outage of the own network, until one comes or it would be stale by then", func() {
+		b := newBench(stale, rule.Rule{Name: "old", Expr: "age > 60"}, network)
+		b.poll("eu", store.StateUp)
+		b.poll("us", store.StateUp)
+		b.pass(time.Second)
+		b.offline = true
+		for range 10 {
+			b.poll("eu", store.StateUnknown)
+			b.poll("us", store.StateUnknown)
+			b.pass(10 * time.Second)
+		}
+		b.expectHeard("ops: firing network")
+		b.offline = false
+		b.poll("us", store.StateUp)
+		b.expectHeard("ops: resolved network")
+		b.pass(49 * time.Second)
+		b.expectHeard()
+		b.pass(time.Second)
+		b.expectHeard("ops: firing stale eu", "ops: firing stale us")
+		b.poll("eu", store.StateUp)
+		b.poll("us", store.StateUp)
+		b.expectHeard("ops: resolved stale eu", "ops: resolved stale us")
+	})
+
+	It("leaves what was stale before an outage of the own network as it is, until a value comes", func() {
+		b := newBench(stale)
+		for range 6 {
+			b.poll("eu", store.StateUnknown)
+			b.poll("us", store.StateUp)
+			b.pass(10 * time.Second)
+		}
+		b.expectHeard("ops: firing stale eu")
+		b.offline = true
+		b.pass(time.Minute)
+		b.offline = false
+		b.pass(20 * time.Second)
+		b.expectHeard()
+		b.poll("eu", store.StateUp)
+		b.expectHeard("ops: resolved stale eu")
+	})
+
 	It("does not remind of a region while the own network fails", func() {
 		b := newBench(down(func(r *rule.Rule) { r.Reminder = time.Minute }))
 		b.poll("eu", store.StateDown)

@@ -25,13 +25,16 @@ type play struct {
 	seen   bool      // the model has seen this turn
 	looked time.Duration
 	world  map[string]*world
-	acked  map[int]bool
-	term   int64
-	took   int64     // the last term that has written after its take-over
-	old    []*Engine // of former terms, which may wake up again
-	oldT   []*term
-	lines  map[string][]string // what was heard, by receiver and alert
-	log    []string
+	// failing is the own network as the model has seen it last, since failingFrom.
+	failing     bool
+	failingFrom time.Duration
+	acked       map[int]bool
+	term        int64
+	took        int64     // the last term that has written after its take-over
+	old         []*Engine // of former terms, which may wake up again
+	oldT        []*term
+	lines       map[string][]string // what was heard, by receiver and alert
+	log         []string
 }
 
 // polled is a poll on its way.
@@ -59,7 +62,7 @@ func newPlay(seed uint64) *play {
 // begin starts a process with the next term.
 func (p *play) begin() {
 	p.term++
-	p.polls, p.world = nil, make(map[string]*world)
+	p.polls, p.world, p.failing = nil, make(map[string]*world), false
 	for _, name := range modelRegions() {
 		p.world[name] = &world{state: store.StateUnknown, began: p.clock.passed, value: -time.Hour}
 	}
@@ -107,11 +110,29 @@ func (p *play) see() {
 }
 
 func (p *play) outside(at time.Duration) outside {
+	p.flip(at)
 	o := outside{now: at, regions: p.world, offline: p.offline, hushed: make(map[string]bool), acked: p.acked}
 	for region := range p.quiet.suppressed {
 		o.hushed[region] = true
 	}
 	return o
+}
+
+// flip takes that the own network fails, or is back: then nobody knows how old the
+// values are that came before.
+func (p *play) flip(at time.Duration) {
+	if p.failing == p.offline {
+		return
+	}
+	if p.failing = p.offline; p.failing {
+		p.failingFrom = at
+		return
+	}
+	for _, w := range p.world {
+		if w.value < w.began || w.value < p.failingFrom {
+			w.began = at
+		}
+	}
 }
 
 func (p *play) turn() { p.turns(p.bench.turn) }

@@ -42,6 +42,9 @@ func (w world) stale(now time.Duration) bool {
 	return now-max(w.value, w.began) >= 50*time.Second
 }
 
+// unsure says that the last value may be stale, or not.
+func (w world) unsure(now time.Duration) bool { return w.value < w.began && !w.stale(now) }
+
 func modelRules() []rule.Rule {
 	return []rule.Rule{
 		{Name: "three", Expr: "down", ForPolls: 3, Reminder: 2 * time.Minute, Severity: alert.Critical},
@@ -123,7 +126,8 @@ func (s *straight) look(o outside, region string, polled bool) {
 		holds := map[string]bool{
 			"three": is(store.StateDown), "kept": is(store.StateDown), "slow": is(store.StateDegraded), "stale": w.stale(o.now) && !is(store.StateDown),
 		}[r.Name]
-		if holds || !unknown {
+		maybe := r.Name == "stale" && w.unsure(o.now) && !is(store.StateDown)
+		if holds || !unknown && !maybe {
 			s.step(o, r, region, holds, polled)
 		}
 	}
