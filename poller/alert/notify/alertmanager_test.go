@@ -189,6 +189,20 @@ func TestAnAlertmanagerThatWasAwayHearsWithinAMinuteOfItsReturnWhatFires(t *test
 	})
 }
 
+func TestANewSenderTellsAnAlertmanagerWhatFiresAsSoonAsThatIsKnown(t *testing.T) {
+	bubble(t, func(t *testing.T, g *WithT) {
+		am, fires := new(posted), new(firing)
+		running(t, Options{Receivers: []Receiver{alertmanager("https://am.example")}, Outbox: newOutbox(), Firing: fires, Transport: am})
+		time.Sleep(2*time.Second + time.Millisecond)
+		g.Expect(am.take()).To(BeEmpty())
+		fires.set("am", message("am", "east", 1, alert.MessageFiring, time.Now()))
+		time.Sleep(time.Second)
+		g.Expect(am.take()).To(Equal([]string{"+east"}))
+		time.Sleep(59 * time.Second)
+		g.Expect(am.take()).To(BeEmpty())
+	})
+}
+
 func TestALotOfAlertsIsToldInParts(t *testing.T) {
 	bubble(t, func(t *testing.T, g *WithT) {
 		am, fires := new(posted), new(firing)

@@ -141,7 +141,7 @@ func sooner(a, b time.Time) time.Time {
 func (l *lane) deliver(ctx context.Context, batch []alert.Message, repeat bool) {
 	send := l.request(batch)
 	if send == nil { // nothing fires
-		l.repeat.done(true, l.opts.Now())
+		l.repeat.idle(l.opts.Now())
 		return
 	}
 	err := l.breaker.run(func() error {

@@ -47,6 +47,10 @@ func (r *repeat) took(batch []alert.Message) {
 	}
 }
 
+// idle notes that there was nothing to repeat. A sender that begins may be asked
+// before it is known what fires.
+func (r *repeat) idle(now time.Time) { r.next = now.Add(min(r.every, time.Second)) }
+
 // done notes a repetition.
 func (r *repeat) done(ok bool, now time.Time) {
 	if !ok {
