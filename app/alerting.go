@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -23,14 +22,15 @@ func (a *App) showAlerts() {
 const wordsTimeout = 5 * time.Second
 
 // awaitWords waits until silences and the like were read once: else an instance that
-// begins would tell receivers of alerts that are silenced. Polling does not wait long
-// for that.
-func (a *App) awaitWords(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, wordsTimeout)
+// begins would tell receivers of alerts that are silenced. Polling does not wait for
+// that. The error is that of ctx.
+func (a *App) awaitWords(ctx context.Context) error {
+	reading, cancel := context.WithTimeout(ctx, wordsTimeout)
 	defer cancel()
-	if err := a.quiet.Await(ctx); errors.Is(err, context.DeadlineExceeded) {
+	if err := a.quiet.Await(reading); err != nil && ctx.Err() == nil {
 		a.log.Warn("silences, acknowledgements and maintenance are not known yet: receivers may be told of alerts that are silenced")
 	}
+	return ctx.Err()
 }
 
 // rules are those of the settings, ready to be evaluated, and receivers those who
@@ -72,7 +72,7 @@ func (p *pollers) decide(one *apiPoller, api config.API, r rules) (err error) {
 	a := p.app
 	one.engine, err = engine.New(engine.Options{
 		API: one.name, Store: a.store, Past: a.store, Rules: r.compiled, Receivers: r.told(), Regions: engineRegions(api),
-		MayStore: one.term.valid, Quiet: a.quiet.Of(one.name), Offline: a.network.Failing, Fault: a.fault,
+		MayStore: one.term.valid, Quiet: a.quiet.Of(one.name), Await: a.awaitWords, Offline: a.network.Failing, Fault: a.fault,
 		Failing: one.failing, OnChange: a.mirror.Kick, Logger: a.log.WithField("api", one.name),
 	})
 	if err != nil {

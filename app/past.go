@@ -58,7 +58,6 @@ func (a *App) keepPast(ctx context.Context, u *apiPoller) error {
 			stop()
 			<-over
 		}()
-		a.awaitWords(ctx)
 		return u.during(ctx, number, func(ctx context.Context) error {
 			return u.recorder.During(ctx, number, u.poller.Run)
 		})

@@ -157,6 +157,34 @@ var _ = Describe("a term", func() {
 		Expect(e.Failing()).To(BeZero(), "it is another instance's to write the ledger")
 	})
 
+	It("lets polling go on while it waits for what people have said", func() {
+		said := make(chan struct{})
+		opts.Await = func(ctx context.Context) error {
+			select {
+			case <-said:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		e := start()
+		during(e, 1, func(context.Context) {
+			for range 3 {
+				e.Record(result("eu", ""), store.StateDown, "TIMEOUT")
+			}
+			_, err := opts.Store.Ledger(context.Background(), "acme")
+			Expect(err).To(MatchError(store.ErrNotFound), "nothing is decided yet")
+		})
+		Expect(to.all()).To(BeEmpty(), "and the end of polling does not wait either")
+		during(e, 2, func(context.Context) {
+			for range 3 {
+				e.Record(result("eu", ""), store.StateDown, "TIMEOUT")
+			}
+			close(said)
+			Eventually(to.all).WithTimeout(within).Should(Equal([]string{"ops: firing down eu"}))
+		})
+	})
+
 	It("takes no polls outside of it", func() {
 		e := start()
 		for range 3 {

@@ -13,6 +13,9 @@ import (
 // cause, ends neither polling nor alerting: after a pause the term begins anew from
 // the ledger. What is in the store is sent meanwhile.
 func (e *Engine) live(ctx context.Context, t *term) {
+	if e.opts.Await(ctx) != nil {
+		return
+	}
 	for e.faults("alerts of the API "+e.opts.API, func() { t.run(ctx) }) {
 		e.setFailing(e.opts.moment().wall)
 		if !e.pause(ctx) {

@@ -71,6 +71,10 @@ type Options struct {
 	MayStore func() bool
 	// Quiet says what is not to be told. Nil: everything is.
 	Quiet Quiet
+	// Await is called once by each term, before it decides anything; polls are kept
+	// meanwhile. An error, such as that of ctx, ends the term. Nil: nothing is waited
+	// for.
+	Await func(ctx context.Context) error
 	// Offline reports whether this machine's own network fails. Nil: it never does.
 	Offline func() bool
 	// Failing lists the receivers that fail now. Nil: none does.
@@ -110,6 +114,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Quiet == nil {
 		o.Quiet = loud{}
+	}
+	if o.Await == nil {
+		o.Await = func(context.Context) error { return nil }
 	}
 	if o.Offline == nil {
 		o.Offline = func() bool { return false }
