@@ -81,7 +81,7 @@ func (p *pollers) decide(one *apiPoller, api config.API, r rules) (err error) {
 	one.sender, err = notify.New(notify.Options{
 		Receivers: r.receivers, Outbox: one.engine, Firing: one.engine, MaySend: one.term.valid, ExternalURL: a.opts.Config.PublicURL,
 		Observer: func(receiver string, r notify.Result) { a.metrics.Notified(receiver, string(r)) },
-		Logger:   a.log.WithField("api", one.name),
+		Fault:    a.fault, Logger: a.log.WithField("api", one.name),
 	})
 	return err
 }

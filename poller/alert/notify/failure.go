@@ -16,6 +16,7 @@ import (
 const (
 	classTemplate = "TEMPLATE"
 	classRedirect = "REDIRECT"
+	classPanic    = "PANIC"
 	classOther    = "OTHER"
 )
 

@@ -145,7 +145,7 @@ func (l *lane) deliver(ctx context.Context, batch []alert.Message, repeat bool) 
 		return
 	}
 	err := l.breaker.run(func() error {
-		err := send(ctx)
+		err := l.guard(func() error { return send(ctx) })
 		if err != nil && ctx.Err() != nil {
 			return errEnded
 		}
@@ -167,6 +167,18 @@ func (l *lane) deliver(ctx context.Context, batch []alert.Message, repeat bool) 
 	if repeat {
 		l.repeat.done(err == nil, now)
 	}
+}
+
+// guard makes a fault in the program the failure of one request: one message must
+// not end the process, and with it polling.
+func (l *lane) guard(send func() error) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			l.opts.Fault("receiver "+l.target.Name, fault)
+			err = &failure{class: classPanic, text: "could not be asked, by a fault in the program, of which the log says more", lasting: true}
+		}
+	}()
+	return send()
 }
 
 func (l *lane) leaveAlone(until time.Time) {

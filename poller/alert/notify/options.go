@@ -69,6 +69,9 @@ type Options struct {
 	Now func() time.Time
 	// Observer is told of each result. Nil: nobody is.
 	Observer func(receiver string, r Result)
+	// Fault is told of a part that panicked, in the goroutine that it happened in.
+	// Nil: nobody is.
+	Fault func(part string, fault any)
 	// Logger is told of receivers that fail and that are well again. Nil: nobody is.
 	Logger logrus.FieldLogger
 }
@@ -86,6 +89,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Observer == nil {
 		o.Observer = func(string, Result) {}
+	}
+	if o.Fault == nil {
+		o.Fault = func(string, any) {}
 	}
 	if o.Logger == nil {
 		silent := logrus.New()
