@@ -101,7 +101,7 @@ var _ = Describe("the past behind a buffer", func() {
 		Expect(err).To(MatchError(ErrUnavailable))
 		_, err = b.FindRecords(ctx, store.RecordQuery{Kind: store.RecordAck, Limit: 1})
 		Expect(err).To(MatchError(ErrUnavailable))
-		Expect(time.Since(began)).To(BeNumerically("<", 5*time.Second))
+		Expect(time.Since(began)).To(BeNumerically("<", 10*time.Second))
 		inner.away.Store(false)
 		Eventually(func() error { return b.PutOutcomes(ctx, 2, []store.Interval{one}) }, "10s").Should(Succeed())
 		Expect(inner.term.Load()).To(BeEquivalentTo(2))
