@@ -187,3 +187,25 @@ func TestWindowsThatCannotBeAreRefusedWithASentence(t *testing.T) {
 	g.Expect(CheckPlanned(Planned{Name: "w", Cron: " 0  3 * * sun ", Duration: 7 * 24 * time.Hour})).To(Succeed())
 	g.Expect(CheckPlanned(Planned{Name: "w", Start: noon, End: noon.Add(time.Hour)})).To(Succeed())
 }
+
+func TestTheTimesOfACronAreFoundOnceAMinuteAndAfterAChangeOfTheSettings(t *testing.T) {
+	g := NewWithT(t)
+	now := time.Date(2026, 12, 1, 12, 0, 10, 0, time.UTC)
+	q := &Quiet{opts: Options{Now: func() time.Time { return now }}}
+	windows := []Planned{{Name: "w", Cron: "0 3 * * *", Duration: time.Hour}}
+	g.Expect(q.Update(windows)).To(Succeed())
+	found := &q.times[0]
+	now = now.Add(49 * time.Second)
+	q.lookAgain()
+	g.Expect(&q.times[0]).To(BeIdenticalTo(found))
+	now = now.Add(time.Second)
+	q.lookAgain()
+	g.Expect(&q.times[0]).NotTo(BeIdenticalTo(found), "a minute has begun")
+	found = &q.times[0]
+	windows[0].Name = "v"
+	g.Expect(q.Update(windows)).To(Succeed())
+	g.Expect(q.times[0].window.ID).To(Equal("v"))
+	now = now.Add(-time.Hour)
+	q.lookAgain()
+	g.Expect(&q.times[0]).NotTo(BeIdenticalTo(found), "the clock was set")
+}

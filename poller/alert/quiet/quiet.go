@@ -49,6 +49,7 @@ type Quiet struct {
 	planned []planned
 	entries map[place]*entry
 	times   []occurrence
+	looked  time.Time // the minute that times are as of
 	failing time.Time
 }
 
@@ -87,7 +88,7 @@ func (q *Quiet) Update(all []Planned) error {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.planned = ready
+	q.planned, q.looked = ready, time.Time{}
 	q.look()
 	return nil
 }
@@ -137,10 +138,12 @@ func (q *Quiet) lookAgain() {
 	q.look()
 }
 
-// look finds the times of the windows of the settings, and shows what is known. It
-// needs mu.
+// look finds the times of the windows of the settings, once a minute because a cron
+// takes long, and shows what is known. It needs mu.
 func (q *Quiet) look() {
-	q.times = occurrences(q.planned, q.opts.Now().Truncate(time.Minute))
+	if minute := q.opts.Now().Truncate(time.Minute); !minute.Equal(q.looked) {
+		q.times, q.looked = occurrences(q.planned, minute), minute
+	}
 	q.show()
 }
 
