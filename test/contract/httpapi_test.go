@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -11,11 +13,15 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
+	"github.com/devops-insights/devops-insights/app"
 	"github.com/devops-insights/devops-insights/store"
 	"github.com/devops-insights/devops-insights/test/kit"
 )
 
-const httpDocument = "../../docs/http-api.md"
+const (
+	httpDocument = "../../docs/http-api.md"
+	alertToken   = "correct-horse-battery"
+)
 
 var _ = Describe("docs/http-api.md", Ordered, ContinueOnFailure, func() {
 	var s *kit.Server
@@ -25,16 +31,26 @@ var _ = Describe("docs/http-api.md", Ordered, ContinueOnFailure, func() {
 				Skip(program + " is not installed")
 			}
 		}
-		s = kit.Start(GinkgoT())
+		receiver := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		DeferCleanup(receiver.Close)
+		s = kit.Start(GinkgoT(), func(o *app.Options) {
+			o.Config.AlertWebhookURL, o.Config.AlertToken = receiver.URL, alertToken
+		})
 		for _, region := range store.Regions() {
 			s.Upstream.Fail(region, http.StatusNotFound)
 		}
 		s.Upstream.Set("us-east", `{"status":"ok","latency_ms":12.5}`)
+		s.Upstream.Set("eu-west", `{"status":"ok"}`)
 		c := s.Connect()
 		Eventually(func() string {
 			c.Send(`42["metrics:get"]`)
 			return c.Next().Frame
-		}, "20s", "50ms").Should(ContainSubstring("latency_ms"))
+		}, "20s", "50ms").Should(And(ContainSubstring("latency_ms"), ContainSubstring("eu-west")))
+		s.Upstream.Set("eu-west", `{"status":"error"}`)
+		Eventually(func() string { // the incident knows that the receiver was told
+			out, _ := exec.Command("sh", "-c", `curl -fsS "$0/api/v1/incidents/$(curl -fsS "$0/api/v1/incidents?source=eu-west" | jq -r '.items[0].incident')"`, s.URL).Output()
+			return string(out)
+		}, "30s", "200ms").Should(ContainSubstring("delivered"))
 	})
 
 	blocks := examplesIn(httpDocument, "sh", "json")
@@ -44,11 +60,11 @@ var _ = Describe("docs/http-api.md", Ordered, ContinueOnFailure, func() {
 		}
 		It(fmt.Sprintf("has a command in line %d that works", e.line), func(ctx SpecContext) {
 			run := exec.CommandContext(ctx, "sh", "-ec", strings.ReplaceAll(strings.Join(e.text, "\n"), "http://localhost:5000", s.URL))
-			run.Dir = GinkgoT().TempDir()
+			run.Dir, run.Env = GinkgoT().TempDir(), append(os.Environ(), "ALERT_TOKEN="+alertToken)
 			out, err := run.CombinedOutput()
 			Expect(err).NotTo(HaveOccurred(), string(out))
 			if i+1 == len(blocks) || blocks[i+1].kind != "json" {
-				Expect(string(out)).NotTo(ContainSubstring(`"error"`))
+				Expect(string(out)).NotTo(ContainSubstring(`"error":`))
 				return
 			}
 			var got, want any
