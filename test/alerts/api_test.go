@@ -12,7 +12,6 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
-	"github.com/onsi/gomega/types"
 
 	"github.com/devops-insights/devops-insights/test/kit"
 	"github.com/devops-insights/devops-insights/test/ports"
@@ -41,7 +40,7 @@ func call(method, url, body string) (status int, answer map[string]any) {
 
 // firing returns the alert of eu-west when it is shown as one that fires, and as it
 // is expected.
-func (i *instance) firing(as types.GomegaMatcher) (one map[string]any) {
+func (i *instance) firing(as OmegaMatcher) (one map[string]any) {
 	GinkgoHelper()
 	Eventually(func() any {
 		_, answer := call(http.MethodGet, i.url("/api/v1/alerts?source=eu-west&state=firing"), "")
@@ -53,7 +52,7 @@ func (i *instance) firing(as types.GomegaMatcher) (one map[string]any) {
 }
 
 // incident returns the incident of an alert when it is as it is expected.
-func (i *instance) incident(of map[string]any, as types.GomegaMatcher) {
+func (i *instance) incident(of map[string]any, as OmegaMatcher) {
 	GinkgoHelper()
 	Eventually(func() any {
 		_, answer := call(http.MethodGet, i.url("/api/v1/incidents/"+of["incident"].(string)), "")
@@ -61,12 +60,12 @@ func (i *instance) incident(of map[string]any, as types.GomegaMatcher) {
 	}, "40s", "50ms").Should(as)
 }
 
-func suppressedBy(by, id string) types.GomegaMatcher {
+func suppressedBy(by, id string) OmegaMatcher {
 	return HaveKeyWithValue("suppressed", And(HaveKeyWithValue("by", by), HaveKeyWithValue("id", id)))
 }
 
 // event is one of an incident.
-func event(kind, by string) types.GomegaMatcher {
+func event(kind, by string) OmegaMatcher {
 	if by == "" {
 		return HaveKeyWithValue("kind", kind)
 	}
@@ -155,7 +154,7 @@ var _ = Describe("the HTTP API", func() {
 		hook.hears(firing)
 		upstream.Set("eu-west", up)
 		hook.hears(firing, resolved)
-		change := func(field string, from, to any) types.GomegaMatcher {
+		change := func(field string, from, to any) OmegaMatcher {
 			return And(HaveKeyWithValue("source", "eu-west"), HaveKeyWithValue("field", field), HaveKeyWithValue("from", from), HaveKeyWithValue("to", to))
 		}
 		i.incident(one, And(
