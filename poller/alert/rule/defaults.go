@@ -20,7 +20,7 @@ func Defaults(after int) []Rule {
 		{
 			Name: RegionDown, Expr: "down", Over: OverRegion, ForPolls: max(1, after), Severity: alert.Critical, BuiltIn: true,
 			Summary:     `{{.region}} of {{.api}} is down{{if .failures}} for {{plural .failures "poll"}}{{end}}: {{.why}}`,
-			Description: `{{if lt .age 1e9}}The last value came {{duration .age}} ago.{{else}}No value has ever come.{{end}}`,
+			Description: `{{if lt .age 1e9}}No value has come for {{duration .age}}.{{else}}No value has ever come.{{end}}`,
 		},
 		{
 			Name: DataStale, Expr: "stale && !down", Over: OverRegion, Severity: alert.Warning, BuiltIn: true,

@@ -43,7 +43,7 @@ var _ = Describe("the rules without settings", func() {
 		Expect(down.Holds(f)).To(BeTrue())
 		summary, description := down.Describe(f)
 		Expect(summary).To(Equal("eu-west of acme is down for 3 polls: it does not answer in time (TIMEOUT)"))
-		Expect(description).To(Equal("The last value came 1 minute 35 seconds ago."))
+		Expect(description).To(Equal("No value has come for 1 minute 35 seconds."))
 
 		f.Region.ValueAt, f.Region.Failures, f.Region.Reason = time.Time{}, 0, "on fire"
 		summary, description = down.Describe(f)

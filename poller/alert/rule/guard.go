@@ -159,6 +159,7 @@ func (g *guard) unary(n *ast.UnaryNode) ast.Node {
 }
 
 func (g *guard) binary(n *ast.BinaryNode) ast.Node {
+	g.states(n)
 	switch n.Operator {
 	case "&&", "and", "||", "or":
 		n.Left, n.Right = g.condition(n.Left), g.condition(n.Right)

@@ -3,6 +3,7 @@ package rule
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/expr-lang/expr/file"
@@ -59,7 +60,15 @@ func plainly(text string) string {
 	if what, ok := strings.CutPrefix(text, "expected bool, but got "); ok {
 		return "the expression must be true or false, and is " + typeName(what)
 	}
+	if sign, ok := unexpected(text); ok {
+		if sign == "=" {
+			return "= means nothing here: == compares"
+		}
+		return sign + " is not expected here"
+	}
 	switch text {
+	case "literal not terminated":
+		return "this text has no end: a quote is missing"
 	case "unexpected token EOF", "unexpected end of expression":
 		return "the expression ends too early"
 	case "memory budget exceeded":
@@ -86,6 +95,18 @@ func plainly(text string) string {
 		"builtin ", "", "map[string]interface {}", "object", "[]interface {}", "list", "interface {}", "any value",
 		"float64", "number", "int)", "whole number)", "int ", "whole number ", "string", "text", "boolean", "true or false", "bool", "true or false", "only array", "only a list",
 	).Replace(text)
+}
+
+// unexpected returns what stands where it must not, as in
+// unexpected token Operator("=").
+func unexpected(text string) (sign string, ok bool) {
+	token, ok := strings.CutPrefix(text, "unexpected token ")
+	_, quoted, found := strings.Cut(strings.TrimSuffix(token, ")"), "(")
+	if !ok || !found {
+		return "", false
+	}
+	sign, err := strconv.Unquote(quoted)
+	return clip(sign, maxPath), err == nil
 }
 
 // typeName names a type of Go.

@@ -20,6 +20,12 @@ var _ = Describe("an expression with a mistake", func() {
 		Entry("on the third line", "down and\n  stale and\n  cpu > 90", "expr:3:3", "there is no name cpu"),
 		Entry("behind letters of two bytes", `reason == "ä" and cpu > 90`, "expr:1:19", "there is no name cpu"),
 		Entry("the end", `data.cpu >`, "expr:1:10", "the expression ends too early"),
+		Entry("a sign that means something else elsewhere", `down = true`, "expr:1:6", "= means nothing here: == compares"),
+		Entry("a word too many", `latency > 5 ms`, "expr:1:13", "ms is not expected here"),
+		Entry("a text without its end", `state == "up`, "expr:1:13", "this text has no end: a quote is missing"),
+		Entry("a state that there is not", `state == "dwon"`, "expr:1:10", `"dwon" is no state: there are up, degraded, down and unknown`),
+		Entry("a state that there is not, on the left", `"Down" != state`, "expr:1:1", `"Down" is no state`),
+		Entry("a state of several", `state in ["down", "unkown"]`, "expr:1:19", `"unkown" is no state`),
 		Entry("a parenthesis", `(down`, "expr:1:5", "the expression ends too early"),
 		Entry("not a condition", `latency`, "expr", "the expression must be true or false, and is a number"),
 		Entry("not a condition either", `state`, "expr", "the expression must be true or false, and is a text"),
@@ -45,6 +51,13 @@ var _ = Describe("an expression with a mistake", func() {
 		Entry("over all: a name of regions", `count(down) > 1 and latency > 5`, "expr:1:21", "there is no name latency; there are api, degraded, down"),
 		Entry("over all: a field that regions do not have", `any(regions, .cpu > 5)`, "expr:1:15", "a region in regions has no cpu; it has name, age, api, data"),
 	)
+
+	It("may compare what is no state of ours with any word", func() {
+		for _, expr := range []string{`data.state == "ok"`, `any(data.nodes, .state == "bad")`, `state == data.state`, `state in ["down", "unknown"]`, `let s = "x"; state != s`} {
+			_, err := Compile(Rule{Name: "spec", Expr: expr})
+			Expect(err).NotTo(HaveOccurred(), expr)
+		}
+	})
 
 	It("is asked over what it says", func() {
 		_, err := Compile(Rule{Name: "spec", Expr: `count(down) > 1`, Over: OverRegion})

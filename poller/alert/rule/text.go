@@ -206,6 +206,9 @@ func inText(field, source string, err error) *Error {
 			}
 		}
 	}
+	if e.Sentence == "unexpected EOF" {
+		e.Sentence = "the text ends too early: {{end}} is missing"
+	}
 	if m := regexp.MustCompile(`^function "(\w+)" not defined$`).FindStringSubmatch(e.Sentence); m != nil {
 		e.Sentence = noTextFunction(m[1], OverRegion)
 	}
@@ -216,8 +219,11 @@ func inText(field, source string, err error) *Error {
 // oneLine makes a summary of what a text has become.
 func oneLine(text string) string {
 	text = strings.Map(func(sign rune) rune {
-		if unicode.IsControl(sign) || unicode.IsSpace(sign) {
+		switch {
+		case unicode.IsControl(sign) || unicode.IsSpace(sign):
 			return ' '
+		case unicode.Is(unicode.Bidi_Control, sign):
+			return -1 // else a value could turn around what stands behind it
 		}
 		return sign
 	}, strings.ToValidUTF8(text, "�"))
@@ -227,7 +233,7 @@ func oneLine(text string) string {
 // paragraphs makes a description of what a text has become.
 func paragraphs(text string) string {
 	text = strings.Map(func(sign rune) rune {
-		if unicode.IsControl(sign) && sign != '\n' && sign != '\t' {
+		if unicode.IsControl(sign) && sign != '\n' && sign != '\t' || unicode.Is(unicode.Bidi_Control, sign) {
 			return -1
 		}
 		return sign

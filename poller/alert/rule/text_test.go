@@ -75,6 +75,7 @@ var _ = Describe("a text of a rule", func() {
 		Entry("a name that is not there", "ä\nöö {{.regoin}}", ":2:6", "there is no name regoin; there are age, api,"),
 		Entry("the value itself", `{{.data.cpu}}`, ":1:8", "there is no name data"),
 		Entry("fields of a name", `{{.region.name}}`, ":1:10", `region has no fields: those of the value are got by {{value "a.b"}}`),
+		Entry("an if without its end", "a\n{{if .up}}ä", ":2:1", "the text ends too early: {{end}} is missing"),
 		Entry("a brace", "a\n{{.region", ":2:1", "unclosed action"),
 		Entry("a function that is not there", `{{shout .region}}`, ":1:1", "there is no function shout; there are and, duration, eq,"),
 		Entry("one that could make much", `ä {{printf "%1000000d" 1}}`, ":1:5", "there is no function printf"),
@@ -108,7 +109,7 @@ var _ = Describe("a text of a rule", func() {
 
 	It("holds nothing that a terminal or a chat could take for a command", func() {
 		nasty := overRegion(func(f *Facts) {
-			f.Region.Data = json.RawMessage(`{"cpu":"a\u001b[31m\u0000\nb"}`)
+			f.Region.Data = json.RawMessage(`{"cpu":"a\u001b[31m\u0000\n\u202eb\u2066"}`)
 			f.Region.Reason = "\x1b]0;x\x07\xff"
 		})
 		rule := compiled("down", func(r *Rule) {
