@@ -64,14 +64,32 @@ func (s *state) tell(in input, e *entry) {
 	if e.Suppressed != nil || t == nil {
 		return
 	}
+	described := false
 	for _, r := range in.receivers {
 		was := e.Told[r.Name]
-		switch {
-		case !was.Firing && wants(r, t, e):
-			s.send(in, e, r.Name, alert.MessageFiring)
-		case was.Firing && e.Ack == nil && t.rule.Reminder > 0 && in.now.Sub(was.From) >= t.rule.Reminder:
+		due := e.Ack == nil && t.rule.Reminder > 0 && in.now.Sub(was.From) >= t.rule.Reminder
+		if was.Firing && !due || !was.Firing && !wants(r, t, e) {
+			continue
+		}
+		if !described {
+			s.describeNow(in, e)
+			described = true
+		}
+		if was.Firing {
 			s.note(e, alert.Event{At: in.now, Kind: alert.EventReminder, By: r.Name})
 			s.send(in, e, r.Name, alert.MessageReminder)
+		} else {
+			s.send(in, e, r.Name, alert.MessageFiring)
+		}
+	}
+}
+
+// describeNow gives an alert that has fired for a while the texts of now, where its
+// condition still holds: who is told hours later does not want those of the begin.
+func (s *state) describeNow(in input, e *entry) {
+	for _, f := range in.findings {
+		if f.id == e.ID && f.says == holds && in.now.After(*e.StartedAt) {
+			s.describe(e, f)
 		}
 	}
 }

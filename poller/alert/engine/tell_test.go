@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"time"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -120,6 +121,27 @@ var _ = Describe("who is told of an alert", func() {
 		Expect(b.alert().Ack.By).To(Equal("jo"))
 		b.poll("eu", store.StateUp)
 		b.expectHeard("ops: resolved down eu")
+	})
+
+	It("says in reminders, and to those who are told later, how it is then", func() {
+		b := newBench(down(func(r *rule.Rule) { r.Reminder, r.Summary = time.Minute, `down for {{plural .failures "poll"}}` }))
+		texts := func() (all []string) {
+			for _, m := range b.e.Pending() {
+				all = append(all, fmt.Sprint(m.Receiver, " ", m.Kind, ": ", m.Alert.Summary))
+			}
+			b.deliver()
+			return all
+		}
+		b.poll("eu", store.StateDown)
+		Expect(texts()).To(Equal([]string{"ops firing: down for 1 poll"}))
+		b.poll("eu", store.StateDown)
+		b.poll("eu", store.StateDown)
+		b.pass(time.Minute)
+		Expect(texts()).To(Equal([]string{"ops reminder: down for 3 polls"}))
+		b.poll("eu", store.StateDown)
+		b.update(twoReceivers)
+		Expect(texts()).To(Equal([]string{"boss firing: down for 4 polls"}))
+		Expect(b.alert().Summary).To(Equal("down for 4 polls"))
 	})
 
 	It("numbers the messages of an incident and a receiver", func() {
