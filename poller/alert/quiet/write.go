@@ -183,11 +183,11 @@ func (q *Quiet) audit(action string, at place, who Who, result string, err error
 	var refused *Refused
 	switch {
 	case err == nil:
-		line.WithField("result", result).Info("a " + string(at.kind) + " was written, or was there already")
+		line.WithField("result", result).Info(string(at.kind) + ": written, or there already")
 	case errors.As(err, &refused) || errors.Is(err, ErrTaken) || errors.Is(err, ErrFull) || errors.Is(err, ErrSettings) || errors.Is(err, store.ErrNotFound):
-		line.WithField("result", "refused").WithField("reason", err.Error()).Info("a " + string(at.kind) + " was not written")
+		line.WithField("result", "refused").WithField("reason", err.Error()).Info(string(at.kind) + ": not written")
 	default:
-		line.WithField("result", "failed").WithError(err).Warn("a " + string(at.kind) + " could not be written")
+		line.WithField("result", "failed").WithError(err).Warn(string(at.kind) + ": could not be written")
 	}
 }
 
