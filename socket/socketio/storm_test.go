@@ -118,7 +118,7 @@ func (v *visitor) stay(ctx context.Context, url string, upgrade bool) {
 
 var _ = It("stands a storm of clients that come, upgrade, join, flood and vanish, and keeps nothing of them", func(ctx SpecContext) {
 	srv := NewServer(Options{
-		Engine:   engineio.Options{PingInterval: 200 * time.Millisecond, PingTimeout: 3 * time.Second, UpgradeTimeout: 200 * time.Millisecond},
+		Engine:   engineio.Options{PingInterval: 200 * time.Millisecond, PingTimeout: 10 * time.Second, UpgradeTimeout: 200 * time.Millisecond},
 		Recovery: &Recovery{MaxSessions: 50, MaxEvents: 100},
 	})
 	for _, n := range []*Namespace{srv.Of("/"), srv.Of("/custom")} {
@@ -173,7 +173,7 @@ var _ = It("stands a storm of clients that come, upgrade, join, flood and vanish
 	clients.Wait()
 	Expect(lives.Load()).To(Equal(int32(1000)))
 	client.CloseIdleConnections()
-	Eventually(srv.Connections, "20s").Should(Equal(1), "only the watcher is left")
+	Eventually(srv.Connections, "40s").Should(Equal(1), "only the watcher is left")
 	Eventually(srv.Of("/").Count, "20s").Should(Equal(1))
 	Eventually(srv.Of("/custom").Count, "20s").Should(BeZero())
 	srv.Of("/").rooms.mu.RLock()
