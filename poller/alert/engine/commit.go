@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/devops-insights/devops-insights/poller/alert"
@@ -176,10 +177,26 @@ func (e *Engine) setFailing(since time.Time) (before time.Time) {
 	return before
 }
 
-// shrink makes a state smaller that is too large for a store: the receiver for
-// which most messages wait loses half of them. It reports whether there was
-// anything to lose.
+// fewEvents is how many events an incident keeps where the ledger is too large.
+const fewEvents = 20
+
+// shrink makes a state smaller that is too large for a store. Nobody waits for
+// alerts that are over, and for events of the middle; then the receiver for which
+// most messages wait loses half of them. It reports whether there was anything to
+// lose.
 func (s *state) shrink(now time.Time) bool {
+	for _, e := range s.Alerts {
+		if e.State == alert.Resolved {
+			s.remove(e)
+			return true
+		}
+	}
+	for _, e := range s.Alerts {
+		if more := len(e.Events) - fewEvents; more > 0 {
+			e.Events = slices.Delete(e.Events, 3, 3+more)
+			return true
+		}
+	}
 	waiting := make(map[string]int)
 	most := ""
 	for _, m := range s.Outbox {
@@ -188,15 +205,9 @@ func (s *state) shrink(now time.Time) bool {
 			most = m.Receiver
 		}
 	}
-	if waiting[most] > 0 {
-		s.limit(now, most, waiting[most]/2)
-		return true
+	if waiting[most] == 0 {
+		return false
 	}
-	for _, e := range s.Alerts {
-		if e.State == alert.Resolved {
-			s.remove(e)
-			return true
-		}
-	}
-	return false
+	s.limit(now, most, waiting[most]/2)
+	return true
 }

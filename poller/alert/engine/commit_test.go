@@ -223,3 +223,17 @@ var _ = Describe("the ledger", func() {
 		Expect(b.e.Wake()).To(Receive())
 	})
 })
+
+var _ = It("a ledger that is too large loses alerts that are over, then events of the middle, then messages", func() {
+	over := &entry{Alert: alert.Alert{ID: "1", State: alert.Resolved}}
+	long := &entry{Alert: alert.Alert{ID: "2", State: alert.Firing}, Events: make([]alert.Event, 100)}
+	long.Events[0].Text, long.Events[99].Text = "first", "last"
+	s := &state{Alerts: []*entry{over, long}, Outbox: []alert.Message{{Key: "a", Receiver: "ops"}, {Key: "b", Receiver: "ops"}}}
+	Expect(s.shrink(time.Now())).To(BeTrue())
+	Expect(s.Alerts).To(ConsistOf(long))
+	Expect(s.shrink(time.Now())).To(BeTrue())
+	Expect(long.Events).To(HaveLen(fewEvents))
+	Expect([]string{long.Events[0].Text, long.Events[fewEvents-1].Text}).To(Equal([]string{"first", "last"}))
+	Expect(s.shrink(time.Now())).To(BeTrue())
+	Expect(s.Outbox).To(HaveLen(1))
+})
