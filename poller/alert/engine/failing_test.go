@@ -91,6 +91,14 @@ var _ = Describe("a rule that cannot be evaluated", func() {
 		Expect(b.content().Problems).To(BeEmpty())
 	})
 
+	It("is not meant where a region that is down has had no value yet", func() {
+		b := newBench(rule.Rule{Name: "load", Expr: "data.load > 90"})
+		b.poll("eu", store.StateDown)
+		Expect(b.content().Problems).To(BeEmpty())
+		b.record("eu", store.StateUp, `{}`)
+		Expect(b.content().Problems).To(HaveLen(1))
+	})
+
 	It("is shown no more when it is gone", func() {
 		b := newBench(rule.Rule{Name: "load", Expr: "data.load > 90"})
 		b.record("eu", store.StateUp, `{"load":"much"}`)

@@ -258,6 +258,8 @@ func (q *question) answer(f rule.Facts, polled bool, changes int, certain func()
 	} else {
 		yes, err := q.ask.Holds(f)
 		switch {
+		case err != nil && f.Region != nil && f.Region.State != store.StateUp && len(f.Region.Data) == 0:
+			// There is no value yet, because the region does not answer: the rule is right.
 		case err != nil:
 			found.problem = sentence(err)
 		case yes:
