@@ -15,7 +15,9 @@ import (
 func (a *App) showAlerts() {
 	a.background("silences and maintenance", a.quiet.Run)
 	a.background("alerts", a.mirror.Run)
-	a.background("health of alerts", a.reportAlerts)
+	look := a.reportAlerts()
+	_ = look() // so that it is there from the start
+	a.background("health of alerts", func(ctx context.Context) error { return every(ctx, probeEvery, look) })
 }
 
 // wordsTimeout is how long a term waits for what people have said.

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"time"
 
 	"github.com/devops-insights/devops-insights/app/health"
@@ -15,11 +14,11 @@ const classReceiver = "RECEIVER_FAILING"
 // try that failed is no news.
 const receiverPatience = 30 * time.Second
 
-// reportAlerts keeps the place of alerting on the board, which it has where anybody
-// is to be told, until ctx ends.
-func (a *App) reportAlerts(ctx context.Context) error {
+// reportAlerts returns what keeps the place of alerting on the board, which it has
+// where anybody is to be told.
+func (a *App) reportAlerts() (look func() error) {
 	var part *health.Reporter
-	return every(ctx, probeEvery, func() error {
+	return func() error {
 		settings, _ := a.settings.get()
 		wanted := len(settings.AlertReceivers()) > 0
 		switch {
@@ -33,7 +32,7 @@ func (a *App) reportAlerts(ctx context.Context) error {
 			part = nil
 		}
 		return nil
-	})
+	}
 }
 
 // alertsReport says whether alerts can be believed, and reach those who are told.
