@@ -1,6 +1,7 @@
 // The alerts that fire, and maintenance that is announced or under way.
 
-const most = 12; // lines that are shown
+import { line, showLines } from "./list.js";
+
 const windows = new Map();
 const alerts = new Map();
 const keyOf = (w) => `${w.id} ${w.startsAt}`;
@@ -23,24 +24,13 @@ function windowLine(w) {
   return line(word, `: ${w.title || w.id} (${where}), ${clock(w.startsAt)} to ${clock(w.endsAt)}`);
 }
 
-function line(...parts) {
-  const li = document.createElement("li");
-  li.append(...parts);
-  return li;
-}
-
 function draw(list) {
   const order = ["critical", "warning", "info"];
   const firing = [...alerts.values()].filter((a) => a.state === "firing");
   firing.sort((x, y) => order.indexOf(x.severity) - order.indexOf(y.severity) || y.startedAt.localeCompare(x.startedAt));
-  const planned = [...windows.values()].filter((w) => w.state !== "ended" && (w.state === "active" || Date.parse(w.announceAt) <= Date.now()));
+  const planned = [...windows.values()].filter((w) => w.state !== "ended");
   planned.sort((x, y) => x.startsAt.localeCompare(y.startsAt));
-  const lines = [...firing.map(alertLine), ...planned.map(windowLine)];
-  const shown = lines.slice(0, most);
-  if (lines.length > most) shown.push(line(`and ${lines.length - most} more`));
-  // What has not changed is not read out again.
-  if (shown.map((l) => l.textContent).join("\n") !== [...list.children].map((l) => l.textContent).join("\n")) list.replaceChildren(...shown);
-  list.parentElement.hidden = shown.length === 0;
+  showLines(list, [...firing.map(alertLine), ...planned.map(windowLine)]);
 }
 
 // hearAlerts takes an event of the connection into the list.

@@ -1,15 +1,15 @@
 // The parts of the server that are not well, as /api/v1/health has them.
 
-const period = 5000; // ms between two questions
-const most = 12; // parts that are shown
+import { line, showLines } from "./list.js";
 
-function line(name, part) {
-  const li = document.createElement("li");
+const period = 5000; // ms between two questions
+
+function partLine(name, part) {
   const state = document.createElement("b");
   state.dataset.state = part.state;
   state.textContent = part.state;
   const since = new Date(part.since);
-  li.append(`${name} `, state, ` since ${since.toLocaleTimeString()}${part.message ? `: ${part.message}` : ""}`);
+  const li = line(`${name} `, state, ` since ${since.toLocaleTimeString()}${part.message ? `: ${part.message}` : ""}`);
   li.title = since.toLocaleString();
   return li;
 }
@@ -17,15 +17,7 @@ function line(name, part) {
 function show(list, health) {
   // While all is well, parts that have just begun may not have reported yet.
   const bad = health.overall === "ok" ? [] : Object.entries(health.checks ?? {}).filter(([, p]) => p.state !== "ok");
-  const lines = bad.slice(0, most).map(([name, p]) => line(name, p));
-  if (bad.length > most) {
-    const more = document.createElement("li");
-    more.textContent = `and ${bad.length - most} more`;
-    lines.push(more);
-  }
-  // What has not changed is not read out again.
-  if (lines.map((l) => l.textContent).join("\n") !== [...list.children].map((l) => l.textContent).join("\n")) list.replaceChildren(...lines);
-  list.parentElement.hidden = lines.length === 0;
+  showLines(list, bad.map(([name, p]) => partLine(name, p)));
 }
 
 // watchHealth keeps the list up to date while somebody looks at the page. While the

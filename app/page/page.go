@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-//go:embed index.html page.css page.js socket.js chart.js health.js alerts.js
+//go:embed index.html page.css page.js socket.js chart.js list.js health.js alerts.js
 var files embed.FS
 
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
