@@ -15,9 +15,7 @@ import (
 func (a *App) showAlerts() {
 	a.background("silences and maintenance", a.quiet.Run)
 	a.background("alerts", a.mirror.Run)
-	look := a.reportAlerts()
-	_ = look() // so that it is there from the start
-	a.background("health of alerts", func(ctx context.Context) error { return every(ctx, probeEvery, look) })
+	a.probeAtTimes(partAlerts, true, a.alertsReport)
 }
 
 // wordsTimeout is how long a term waits for what people have said.
@@ -101,17 +99,8 @@ func (one *apiPoller) failing() (all []engine.ReceiverFailure) {
 // during decides about alerts and delivers messages while the work goes on.
 func (one *apiPoller) during(ctx context.Context, number int64, work func(context.Context) error) error {
 	return one.engine.During(ctx, number, func(ctx context.Context) error {
-		sending, stop := context.WithCancel(ctx)
-		over := make(chan struct{})
-		go func() {
-			defer close(over)
-			_ = one.sender.Run(sending) // which ends when it is told to
-		}()
-		defer func() {
-			stop()
-			<-over
-		}()
-		return work(ctx)
+		send := func(ctx context.Context) { _ = one.sender.Run(ctx) } // which ends when it is told to
+		return beside(ctx, send, work)
 	})
 }
 
@@ -125,12 +114,18 @@ type alertsInfo struct {
 }
 
 func describeAlerts(c config.Config) alertsInfo {
-	i := alertsInfo{Rules: []string{}, Receivers: []string{}, Writable: c.AlertToken != ""}
+	i := alertsInfo{Rules: []string{}, Receivers: receiverNames(c), Writable: c.AlertToken != ""}
 	for _, one := range c.AlertRules() {
 		i.Rules = append(i.Rules, one.Name)
 	}
-	for _, one := range c.AlertReceivers() {
-		i.Receivers = append(i.Receivers, one.Name)
-	}
 	return i
+}
+
+// receiverNames are those of the receivers in the settings; never nil.
+func receiverNames(c config.Config) []string {
+	names := []string{}
+	for _, one := range c.AlertReceivers() {
+		names = append(names, one.Name)
+	}
+	return names
 }

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/devops-insights/devops-insights/app/health"
-	"github.com/devops-insights/devops-insights/store/jsjson"
 )
 
 // classReceiver is the class of a receiver that does not take messages.
@@ -14,29 +13,17 @@ const classReceiver = "RECEIVER_FAILING"
 // try that failed is no news.
 const receiverPatience = 30 * time.Second
 
-// reportAlerts returns what keeps the place of alerting on the board, which it has
-// where anybody is to be told.
-func (a *App) reportAlerts() (look func() error) {
-	var part *health.Reporter
-	return func() error {
-		settings, _ := a.settings.get()
-		wanted := len(settings.AlertReceivers()) > 0
-		switch {
-		case wanted:
-			if part == nil {
-				part = a.board.Part(partAlerts, probeWithin)
-			}
-			part.Report(a.alertsReport(time.Now()))
-		case part != nil:
-			part.Remove()
-			part = nil
-		}
-		return nil
+// alertsReport says whether alerts can be believed, and reach those who are told.
+// there is false where nobody is to be told.
+func (a *App) alertsReport() (report health.Report, there bool) {
+	c, _ := a.settings.get()
+	if len(c.AlertReceivers()) == 0 {
+		return report, false
 	}
+	return a.alertingReport(time.Now()), true
 }
 
-// alertsReport says whether alerts can be believed, and reach those who are told.
-func (a *App) alertsReport(now time.Time) health.Report {
+func (a *App) alertingReport(now time.Time) health.Report {
 	for _, one := range a.polled() {
 		if since := one.engine.Failing(); !since.IsZero() {
 			return down("STORE", "alerts of the API "+one.name+" cannot be stored since "+stamp(since)+": nobody is told of new ones until they can")
@@ -61,5 +48,3 @@ func (a *App) alertsReport(now time.Time) health.Report {
 	}
 	return well()
 }
-
-func stamp(t time.Time) string { return t.UTC().Format(jsjson.TimeFormat) }

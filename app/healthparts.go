@@ -6,6 +6,7 @@ import (
 
 	"github.com/devops-insights/devops-insights/app/health"
 	"github.com/devops-insights/devops-insights/poller/lease"
+	"github.com/devops-insights/devops-insights/store/jsjson"
 )
 
 // The parts of the server as the board names them. Others have a name of their
@@ -64,6 +65,29 @@ func (a *App) probe(name string, ask func(context.Context) health.Report) *healt
 	return r
 }
 
+// probeAtTimes adds a part that is on the board only while there is something to
+// report, from now on. logged says whether its changes are.
+func (a *App) probeAtTimes(name string, logged bool, ask func() (report health.Report, there bool)) {
+	var part *health.Reporter
+	look := func() error {
+		switch report, there := ask(); {
+		case there:
+			if part == nil {
+				if part = a.board.Part(name, probeWithin); !logged {
+					part = part.Unlogged()
+				}
+			}
+			part.Report(report)
+		case part != nil:
+			part.Remove()
+			part = nil
+		}
+		return nil
+	}
+	_ = look() // so that it is there from the start
+	a.background("health of "+name, func(ctx context.Context) error { return every(ctx, probeEvery, look) })
+}
+
 // well is the report of a part that is.
 func well() health.Report { return health.Report{State: health.OK} }
 
@@ -99,3 +123,6 @@ func (a *App) setReady(ready bool) {
 	a.ready.Store(ready)
 	a.board.SetServing(ready)
 }
+
+// stamp writes a time as JavaScript does.
+func stamp(t time.Time) string { return t.UTC().Format(jsjson.TimeFormat) }

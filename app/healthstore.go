@@ -142,7 +142,7 @@ func (a *App) storeSentence() string {
 	case a.buffer != nil && p.State == health.Down:
 		verb = "away"
 	}
-	text := verb + " since " + p.Since.UTC().Format(jsjson.TimeFormat) + ": " + p.Message
+	text := verb + " since " + stamp(p.Since) + ": " + p.Message
 	if p.State == health.Down {
 		text += ": the latest values come from memory, " + a.changesWait()
 	}

@@ -136,7 +136,7 @@ func (a *App) figures() metrics.Figures {
 	f.MemoryBound, f.MemoryQueued = a.sockets.Memory().Max(), a.sockets.Memory().Used()
 	f.Regions = a.regionFigures()
 	f.Store, f.Stream = a.storeFigures(), a.streamFigures()
-	a.alertFigures(&f, a.receivers())
+	a.alertFigures(&f)
 	for _, one := range a.polled() {
 		f.Leader = f.Leader || one.term.valid()
 		f.LeaseChanges += one.term.changes()

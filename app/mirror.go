@@ -55,8 +55,8 @@ func announced(all []alert.Window, now time.Time) []alert.Window {
 }
 
 // alertFigures tells the metrics of all alerts, and for how long messages wait for
-// these receivers.
-func (a *App) alertFigures(f *metrics.Figures, receivers []string) {
+// the receivers of the settings in effect.
+func (a *App) alertFigures(f *metrics.Figures) {
 	now, oldest := time.Now(), make(map[string]time.Duration)
 	for _, api := range a.Catalog().Names() {
 		content := a.mirror.Content(api)
@@ -65,16 +65,8 @@ func (a *App) alertFigures(f *metrics.Figures, receivers []string) {
 			oldest[q.Receiver] = max(oldest[q.Receiver], now.Sub(q.Oldest))
 		}
 	}
-	for _, name := range receivers {
+	c, _ := a.settings.get()
+	for _, name := range receiverNames(c) {
 		f.Receivers = append(f.Receivers, metrics.ReceiverFigures{Name: name, Oldest: oldest[name]})
 	}
-}
-
-// receivers are those of the settings in effect.
-func (a *App) receivers() (names []string) {
-	c, _ := a.settings.get()
-	for _, one := range c.AlertReceivers() {
-		names = append(names, one.Name)
-	}
-	return names
 }

@@ -1,11 +1,8 @@
 package app
 
 import (
-	"context"
-
 	"github.com/devops-insights/devops-insights/app/health"
 	"github.com/devops-insights/devops-insights/poller/network"
-	"github.com/devops-insights/devops-insights/store/jsjson"
 )
 
 // watchNetwork tells an outage of our own network from those of the upstreams.
@@ -22,34 +19,20 @@ func (a *App) watchNetwork() error {
 	}
 	a.network = network.New(o)
 	a.background("network", a.network.Run)
-	a.background("health of the network", a.reportNetwork)
+	a.probeAtTimes(partNetwork, false, a.reportNetwork) // the watch says more
 	return nil
 }
 
-// reportNetwork keeps the network's place on the board, which it has as long as
-// there is a witness, until ctx ends.
-func (a *App) reportNetwork(ctx context.Context) error {
-	var part *health.Reporter
-	return every(ctx, probeEvery, func() error {
-		s := a.network.Status()
-		switch {
-		case s.Failing || s.Witnesses > 0:
-			if part == nil {
-				part = a.board.Part(partNetwork, probeWithin).Unlogged() // the watch says more
-			}
-			part.Report(networkReport(s))
-		case part != nil:
-			part.Remove()
-			part = nil
-		}
-		return nil
-	})
+// reportNetwork says how the network is. there is false where there is no witness.
+func (a *App) reportNetwork() (report health.Report, there bool) {
+	s := a.network.Status()
+	return networkReport(s), s.Failing || s.Witnesses > 0
 }
 
 func networkReport(s network.Status) health.Report {
 	if !s.Failing {
 		return well()
 	}
-	return down(network.ClassFailing, "our own network fails since "+s.Since.UTC().Format(jsjson.TimeFormat)+
+	return down(network.ClassFailing, "our own network fails since "+stamp(s.Since)+
 		": no upstream answers, and none of the places that NETWORK_CHECK means can be reached; how the upstreams are is unknown")
 }

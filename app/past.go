@@ -48,20 +48,29 @@ type wholeStore interface {
 // meanwhile.
 func (a *App) keepPast(ctx context.Context, u *apiPoller) error {
 	return u.term.during(ctx, func(ctx context.Context, number int64) error {
-		rolling, stop := context.WithCancel(ctx)
-		over := make(chan struct{})
-		go func() {
-			defer close(over)
-			a.keepTiers(rolling, u.runner)
-		}()
-		defer func() {
-			stop()
-			<-over
-		}()
-		return u.during(ctx, number, func(ctx context.Context) error {
-			return u.recorder.During(ctx, number, u.poller.Run)
+		keepTiers := func(ctx context.Context) { a.keepTiers(ctx, u.runner) }
+		return beside(ctx, keepTiers, func(ctx context.Context) error {
+			return u.during(ctx, number, func(ctx context.Context) error {
+				return u.recorder.During(ctx, number, u.poller.Run)
+			})
 		})
 	})
+}
+
+// beside does the work, and something else meanwhile that goes on until its ctx
+// ends: it ends with the work, and is waited for.
+func beside(ctx context.Context, other func(context.Context), work func(context.Context) error) error {
+	meanwhile, stop := context.WithCancel(ctx)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		other(meanwhile)
+	}()
+	defer func() {
+		stop()
+		<-over
+	}()
+	return work(ctx)
 }
 
 // faultPause is the time after a fault until the tiers are tried again.

@@ -8,7 +8,6 @@ import (
 
 	"github.com/devops-insights/devops-insights/app/health"
 	"github.com/devops-insights/devops-insights/app/probe"
-	"github.com/devops-insights/devops-insights/store/jsjson"
 	"github.com/gin-gonic/gin"
 )
 
@@ -22,9 +21,9 @@ type partInfo struct {
 }
 
 func describePart(p health.Part) partInfo {
-	info := partInfo{State: p.State, Since: p.Since.UTC().Format(jsjson.TimeFormat), Class: p.Class, Message: p.Message}
+	info := partInfo{State: p.State, Since: stamp(p.Since), Class: p.Class, Message: p.Message}
 	if !p.LastSuccess.IsZero() {
-		info.LastSuccess = p.LastSuccess.UTC().Format(jsjson.TimeFormat)
+		info.LastSuccess = stamp(p.LastSuccess)
 	}
 	return info
 }
@@ -52,7 +51,7 @@ func (a *App) health(c *gin.Context) {
 		Clock     string              `json:"clock"`
 		Overall   health.State        `json:"overall"`
 		Checks    map[string]partInfo `json:"checks"`
-	}{status, probe.Service, now.UTC().Format(jsjson.TimeFormat), now.Sub(a.started).Seconds(), a.sockets.Connections(), a.storeSentence(), a.clockSentence(), overall, checks})
+	}{status, probe.Service, stamp(now), now.Sub(a.started).Seconds(), a.sockets.Connections(), a.storeSentence(), a.clockSentence(), overall, checks})
 }
 
 // clockSentence says how the clock is doing, for people who look at one line.
@@ -116,7 +115,7 @@ func sentence(p health.Part) string {
 	if p.State == health.OK {
 		return "ok"
 	}
-	text := string(p.State) + " since " + p.Since.UTC().Format(jsjson.TimeFormat)
+	text := string(p.State) + " since " + stamp(p.Since)
 	if p.Message != "" {
 		text += ": " + p.Message
 	}
