@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	stdlog "log"
 	"log/slog"
 	"net"
@@ -32,6 +31,7 @@ import (
 	"github.com/devops-insights/devops-insights/store"
 	"github.com/devops-insights/devops-insights/store/boltstore"
 	"github.com/devops-insights/devops-insights/store/buffer"
+	"github.com/devops-insights/devops-insights/store/discard"
 	"github.com/devops-insights/devops-insights/store/live"
 	"github.com/devops-insights/devops-insights/store/mongostore"
 	"github.com/devops-insights/devops-insights/store/observed"
@@ -220,8 +220,7 @@ func logOf(o Options) *logging.Log {
 		return o.Log
 	}
 	if o.Logger == nil {
-		o.Logger = logrus.New()
-		o.Logger.SetOutput(io.Discard)
+		o.Logger = discard.Logger()
 	}
 	return logging.Wrap(o.Logger)
 }

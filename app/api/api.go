@@ -3,7 +3,6 @@ package api
 import (
 	"cmp"
 	"context"
-	"io"
 	"net/http"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/devops-insights/devops-insights/store"
+	"github.com/devops-insights/devops-insights/store/discard"
 	"github.com/devops-insights/devops-insights/store/past"
 )
 
@@ -76,9 +76,7 @@ func (o Options) withDefaults() Options {
 		o.Memory = unbounded{}
 	}
 	if o.Logger == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		o.Logger = silent
+		o.Logger = discard.Logger()
 	}
 	return o
 }

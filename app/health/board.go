@@ -6,12 +6,13 @@ package health
 import (
 	"cmp"
 	"context"
-	"io"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/devops-insights/devops-insights/store/discard"
 )
 
 // State says how a part is doing.
@@ -78,9 +79,7 @@ func New(o Options) *Board {
 		o.Now = time.Now
 	}
 	if o.Logger == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		o.Logger = silent
+		o.Logger = discard.Logger()
 	}
 	return &Board{now: o.Now, log: o.Logger, parts: make(map[string]*Reporter)}
 }

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/devops-insights/devops-insights/store/discard"
 )
 
 // Lines returns a writer for libraries that know nothing but an io.Writer: each
@@ -36,9 +38,7 @@ func logger(log logrus.FieldLogger) *logrus.Logger {
 	case *logrus.Entry:
 		return l.Logger
 	}
-	silent := logrus.New()
-	silent.SetOutput(io.Discard)
-	return silent
+	return discard.Logger()
 }
 
 func fields(log logrus.FieldLogger) logrus.Fields {

@@ -2,7 +2,6 @@ package tracing
 
 import (
 	"context"
-	"io"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -12,6 +11,8 @@ import (
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/devops-insights/devops-insights/store/discard"
 )
 
 // Options configures a Tracer. The zero value records nothing.
@@ -56,9 +57,7 @@ func New(o Options) (*Tracer, error) {
 		o.Feed = func() string { return "feed" }
 	}
 	if o.Logger == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		o.Logger = silent
+		o.Logger = discard.Logger()
 	}
 	t := &Tracer{o: o, on: o.Collector != nil || o.Exporter != nil, sampler: sdk.NeverSample()}
 	config := []sdk.TracerProviderOption{sdk.WithIDGenerator(ids{})}

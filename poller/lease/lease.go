@@ -6,11 +6,12 @@ import (
 	cryptorand "crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/devops-insights/devops-insights/store/discard"
 )
 
 // Lease is the right to poll, which one instance at a time holds. Redis, Mongo
@@ -73,9 +74,7 @@ func orSilent(log logrus.FieldLogger) logrus.FieldLogger {
 	if log != nil {
 		return log
 	}
-	silent := logrus.New()
-	silent.SetOutput(io.Discard)
-	return silent
+	return discard.Logger()
 }
 
 // NewHolder returns a name for this instance that no other has, as the Node

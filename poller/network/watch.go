@@ -2,7 +2,6 @@ package network
 
 import (
 	"context"
-	"io"
 	"net"
 	"sync"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/devops-insights/devops-insights/poller"
+	"github.com/devops-insights/devops-insights/store/discard"
 )
 
 // ClassFailing is the class, in the log and on the board, of a network that fails.
@@ -48,9 +48,7 @@ func (o Options) withDefaults() Options {
 		o.Timeout = 1500 * time.Millisecond
 	}
 	if o.Logger == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		o.Logger = silent
+		o.Logger = discard.Logger()
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"sync"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/devops-insights/devops-insights/poller"
 	"github.com/devops-insights/devops-insights/store"
 	"github.com/devops-insights/devops-insights/store/digest"
+	"github.com/devops-insights/devops-insights/store/discard"
 )
 
 // Options configures a Recorder. Store, Classifier, API and Sources are
@@ -52,9 +52,7 @@ func (o Options) withDefaults() Options {
 		o.MayStore = func() bool { return true }
 	}
 	if o.Logger == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		o.Logger = silent
+		o.Logger = discard.Logger()
 	}
 	return o
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"sync"
@@ -22,6 +21,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/devops-insights/devops-insights/store"
+	"github.com/devops-insights/devops-insights/store/discard"
 )
 
 // Options configures a Store.
@@ -79,9 +79,7 @@ func (o Options) withDefaults() Options {
 		o.Leads = func() bool { return true }
 	}
 	if o.Logger == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		o.Logger = silent
+		o.Logger = discard.Logger()
 	}
 	return o
 }

@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"context"
-	"io"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -11,6 +10,7 @@ import (
 	"github.com/devops-insights/devops-insights/poller/alert"
 	"github.com/devops-insights/devops-insights/poller/alert/rule"
 	"github.com/devops-insights/devops-insights/store"
+	"github.com/devops-insights/devops-insights/store/discard"
 	"github.com/devops-insights/devops-insights/store/past"
 )
 
@@ -134,9 +134,7 @@ func (o Options) withDefaults() Options {
 		o.Now = time.Now
 	}
 	if o.Logger == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		o.Logger = silent
+		o.Logger = discard.Logger()
 	}
 	o.FaultPause = cmp.Or(max(o.FaultPause, 0), time.Minute)
 	if o.Fault == nil {

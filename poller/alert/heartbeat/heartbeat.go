@@ -5,13 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"github.com/devops-insights/devops-insights/store/discard"
 )
 
 // Options configures a Heartbeat. URL and Wrong are required.
@@ -50,9 +51,7 @@ func (o Options) withDefaults() Options {
 		o.Transport = http.DefaultTransport.(*http.Transport).Clone()
 	}
 	if o.Logger == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		o.Logger = silent
+		o.Logger = discard.Logger()
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -2,13 +2,13 @@ package notify
 
 import (
 	"cmp"
-	"io"
 	"net/http"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
 	"github.com/devops-insights/devops-insights/poller/alert"
+	"github.com/devops-insights/devops-insights/store/discard"
 )
 
 // Outbox is where committed messages wait.
@@ -94,9 +94,7 @@ func (o Options) withDefaults() Options {
 		o.Fault = func(string, any) {}
 	}
 	if o.Logger == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		o.Logger = silent
+		o.Logger = discard.Logger()
 	}
 	return o
 }

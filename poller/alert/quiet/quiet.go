@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/devops-insights/devops-insights/poller/alert"
 	"github.com/devops-insights/devops-insights/store"
+	"github.com/devops-insights/devops-insights/store/discard"
 )
 
 // Options configures New. Store and Catalog are required.
@@ -68,9 +68,7 @@ func New(o Options) (*Quiet, error) {
 		o.Now = time.Now
 	}
 	if o.Logger == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		o.Logger = silent
+		o.Logger = discard.Logger()
 	}
 	q := &Quiet{opts: o, turn: make(chan struct{}, 1), first: make(chan struct{}), entries: make(map[place]*entry)}
 	if err := q.Update(o.Planned); err != nil {
