@@ -34,7 +34,7 @@ type line struct {
 	mu     sync.Mutex
 	frozen bool
 	muted  bool
-	stream bool // it follows changes
+	stream bool // what was asked last is about a change stream
 }
 
 func (l *line) silent() bool {
@@ -124,16 +124,17 @@ func (p *Proxy) MuteStream() {
 	}
 }
 
-// asks notes what a client sends: whether it is about a change stream.
+// asks notes what a client sends: whether it is about a change stream. Its driver
+// takes any connection for each of the questions of one stream.
 func (p *Proxy) asks(l *line, question []byte) int {
-	if bytes.Contains(question, []byte("$changeStream")) {
-		p.mu.Lock()
-		muted := p.stream
-		p.mu.Unlock()
-		l.mu.Lock()
-		l.stream, l.muted = true, l.muted || muted
-		l.mu.Unlock()
-	}
+	awaits := bytes.Contains(question, []byte("getMore")) && bytes.Contains(question, []byte("maxTimeMS"))
+	p.mu.Lock()
+	muted := p.stream
+	p.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stream = awaits || bytes.Contains(question, []byte("$changeStream"))
+	l.muted = l.muted || l.stream && muted
 	return len(question)
 }
 
